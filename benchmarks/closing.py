@@ -81,7 +81,7 @@ def explain_many(dock: QuacDock) -> None:
 def training(dock: QuacDock) -> None:
     """Start to train a generator."""
     dock.train.set_open(True)
-    dock.train.settings.folder.setText(tempfile.mkdtemp())
+    dock.train.settings.folder.edit.setText(tempfile.mkdtemp())
     dock.train.train_button.click()
     wait(lambda: dock.training.is_running)
 

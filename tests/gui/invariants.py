@@ -227,6 +227,8 @@ def check_curves(dock: QuacDock) -> Violations:
     yield from differs("legend", list(dock.curve_dock.legend.buttons), names)
     for name in names:
         explanation = explanations.by_method[name]
+        if name not in dock.curve_dock.legend.buttons:
+            continue  # reported above
         text = dock.curve_dock.legend.buttons[name].text()
         number = "prelim" if explanation.is_preliminary else f"{explanation.quac_score:.2f}"
         if number not in text:
@@ -265,7 +267,9 @@ def check_verdict(dock: QuacDock) -> Violations:
         return
     from napari_quac.explain.verdict import verdict
 
-    others = [e for e in explanations.by_method.values() if e is not explanation]
+    if explanation.is_preliminary:
+        return
+    others = [e for e in explanations.exact().values() if e is not explanation]
     for finding in verdict(explanation, others, classifier.class_names):
         if finding.text not in sentences:
             yield f"the verdict lacks '{finding.text}'"

@@ -25,10 +25,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.gui.control_names import NAMES, TOOLTIPS
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS
 from napari_quac.gui.section import Section
-from napari_quac.gui.widgets import NAMES, TOOLTIPS
 from test_assumptions import write_images
 
 from .conftest import explain, load, wait

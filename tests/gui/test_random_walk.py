@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.dock import QuacDock
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.testing import CornerSamples, corner_classifier, corner_image
 
 from .conftest import explain, load, open_dock, wait
@@ -96,10 +97,14 @@ def walker(make_napari_viewer: Any, paths: list[Path]) -> Iterator[Walker]:
         viewer.window.remove_dock_widget(docks[-1])
         docks[-1].shut_down()
         docks.append(open_dock(viewer))
-        load(docks[-1])
+        start(docks[-1])
         return docks[-1]
 
-    load(docks[0])
+    def start(dock: QuacDock) -> None:
+        load(dock)
+        dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
+
+    start(docks[0])
     seed = int(os.environ.get("QUAC_WALK_SEED", "0"))
     walk = Walker(docks[0], seed, texts_to_type(paths), paths, reopen)
     yield walk

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from napari_quac.gui.fields import NumberField
 from napari_quac.gui.widgets import (
-    NumberField,
     choose_entry,
     disclosure_button,
     entry_data,

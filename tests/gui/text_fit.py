@@ -25,8 +25,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_quac.gui.fields import WholeTip
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import WholeTip
 
 SLACK = 2  # pixels by which a text may be measured wider than it is drawn
 

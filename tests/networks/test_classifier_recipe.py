@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from napari_quac.data.preprocessing import PRESETS
+from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
@@ -372,3 +372,18 @@ def test_guessed_size_gives_way_to_that_of_the_images(tmp_path: Path) -> None:
     told = ClassifierRecipe(path, image_size=48).load("cpu")
     with pytest.raises(ShapeError, match="48 × 48"):
         told.check_image((1, 50, 50))
+
+
+def test_a_resize_that_the_network_cannot_take_is_refused_in_words() -> None:
+    class Dense(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(32 * 32, 2)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.linear(images.flatten(1))
+
+    classifier = classifier_from_module(Dense(), ("a", "b"), image_size=32)
+    smaller = classifier.with_preprocessing(Preprocessing(resize=8))
+    with pytest.raises(ShapeError, match=r"cannot run on images of 32 × 32.*Correct its resize"):
+        smaller.predict(torch.rand(1, 1, 32, 32))

@@ -138,12 +138,12 @@ class CloseGuard(QObject):
         def react() -> None:
             clicked, self.box = box.clickedButton(), None
             box.deleteLater()
+            if save is not None and clicked is save:
+                self._saver.save()
+                return
+            self._proceed = None
             if clicked is close:
                 proceed()
-            elif save is not None and clicked is save:
-                self._saver.save()
-            else:
-                self._proceed = None
 
         box.finished.connect(react)
         box.open()

@@ -10,9 +10,10 @@ from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.explain.size_axis import SIZE_AXES
+from napari_quac.gui.binding import bind
 from napari_quac.gui.palette import Palette, line_style
 from napari_quac.gui.plots import CurvePlot
-from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row, scroll_area
+from napari_quac.gui.widgets import column, discard, link_button, menu, row, scroll_area
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 

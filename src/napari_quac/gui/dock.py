@@ -12,10 +12,9 @@ from qtpy.QtCore import QSettings, QSize, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QScrollArea, QWidget
 
-from napari_quac.gui.closing import CloseGuard, keep_closed_session, take_closed_session
+from napari_quac.gui.closing import keep_closed_session, take_closed_session
 from napari_quac.gui.compare import Comparison
-from napari_quac.gui.comparison_dock import ComparisonDock
-from napari_quac.gui.curve_dock import CurveDock
+from napari_quac.gui.dock_panels import DockPanels
 from napari_quac.gui.garbage import ShortCollections
 from napari_quac.gui.gradual_style import GradualStyle
 from napari_quac.gui.keys import KeyBindings
@@ -25,43 +24,20 @@ from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.message import Message
 from napari_quac.gui.opening import Opening
 from napari_quac.gui.palette import palette_of, style_sheet
-from napari_quac.gui.panels.agreement_panel import AgreementPanel
-from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
-from napari_quac.gui.panels.methods_panel import MethodsPanel
-from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
-from napari_quac.gui.panels.networks_panel import NetworksPanel
-from napari_quac.gui.panels.points_panel import PointsPanel
-from napari_quac.gui.panels.prediction_panel import PredictionPanel
-from napari_quac.gui.panels.preprocessing_panel import PreprocessingPanel
-from napari_quac.gui.panels.regions_panel import RegionsPanel
-from napari_quac.gui.panels.sample_navigator import SampleNavigator
-from napari_quac.gui.panels.samples_panel import SamplesPanel
-from napari_quac.gui.panels.search_panel import SearchPanel
-from napari_quac.gui.panels.start_panel import StartPanel
-from napari_quac.gui.panels.status_panel import StatusPanel
-from napari_quac.gui.panels.threshold_panel import ThresholdPanel
-from napari_quac.gui.panels.train_panel import TrainPanel
-from napari_quac.gui.panels.verdict_panel import VerdictPanel
-from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
-from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
+from napari_quac.gui.panels.warp_panel import WarpLayers
 from napari_quac.gui.patch_view import PatchView
 from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
-from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
-from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
-from napari_quac.gui.section import Section
 from napari_quac.gui.source_layers import SourceLayers
 from napari_quac.gui.stack_slider import StackSlider
-from napari_quac.gui.stages import Stages
-from napari_quac.gui.widgets import button, column, connect, debouncer
-from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
+from napari_quac.gui.widgets import connect, debouncer
+from napari_quac.gui.window import MainThread, WindowWatch
 from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
-from napari_quac.live.save_explanations import ExplanationSaver
 from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
@@ -72,7 +48,7 @@ AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
 
 
-class QuacDock(QWidget):
+class QuacDock(DockPanels):
     """The widget that the plugin contributes.
 
     Parameters
@@ -118,7 +94,7 @@ class QuacDock(QWidget):
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
         self.scale_bar = ScaleBar(napari_viewer, self.results)
-        self._build_panels()
+        self.build_panels()
         for section in (self.regions, self.verdict, self.methods):
             section.set_open(False)
         self._bind_actions()
@@ -307,68 +283,6 @@ class QuacDock(QWidget):
         event.acceptProposedAction()
         urls = [url for url in event.mimeData().urls() if url.isLocalFile()]
         self.opening.open_paths(Path(url.toLocalFile()) for url in urls)
-
-    def _build_panels(self) -> None:
-        viewer, stack = self.viewer, self.layer_stack
-        choices, results, controller = self.choices, self.results, self.controller
-        self.status = StatusPanel(controller)
-        self.start = StartPanel()
-        self.networks = NetworksPanel(
-            choices, results, controller, self.settings, self.session.history
-        )
-        self.samples = SamplesPanel(viewer, choices, results, controller)
-        self.navigator = SampleNavigator(choices, results)
-        self.agreement = AgreementPanel(choices, results, controller, self.session.history)
-        self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
-        self.preprocessing = PreprocessingPanel(choices, results, controller)
-        self.train = TrainPanel(choices, results, self.training)
-        session = self.session
-        self.without_generator = WithoutGeneratorBox(
-            choices, results, controller, session.without_generator,
-            lambda: (self.train.settings.value, self.train.settings.pair),
-        )  # fmt: skip
-        self.search = SearchPanel(
-            choices, results, controller, session.neighbor_query, session.speeds
-        )
-        self.threshold = ThresholdPanel(choices, results, session.history)
-        self.regions = RegionsPanel(results, controller)
-        self.region_view = RegionView(viewer, stack, self.regions)
-        self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
-        self.predictions = PredictionPanel(results)
-        self.methods = MethodsPanel(choices, results, session.speeds)
-        self.verdict = VerdictPanel(choices, results)
-        self.deformation = WarpPanel(results, self.warp_layers)
-        self.exaggeration = ExaggerationPanel(
-            ExaggerationLayers(stack, viewer), choices, results, controller, session.speeds
-        )
-        self.explore_button = button(
-            "Explore samples", "explore_button", primary=True,
-            clicked=lambda: self.stages.show_stage("explore"),
-        )  # fmt: skip
-        self.stages = Stages({
-            "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
-                      self.preprocessing, self.without_generator, self.train, self.explore_button),
-            "explore": (self.navigator, self.search, self.threshold, self.predictions,
-                        self.verdict, self.regions, self.methods),
-            "study": (self.exaggeration, self.deformation, self.morphometry),
-        })  # fmt: skip
-        column(self.stages, 1, self.status, spacing=0, parent=self)
-        self.all_samples = SamplesDock(
-            choices,
-            results,
-            controller,
-            session.speeds,
-            self.defaults.store_folder,
-            session.history,
-        )
-        self.curve_dock = CurveDock(choices, results)
-        self.methods_compared = ComparisonDock(choices, results, session.speeds)
-        self.bottom_docks = BottomDocks(
-            viewer, self.all_samples, self.curve_dock, self.methods_compared, self
-        )
-        saver = ExplanationSaver(self.session, self.all_samples.many_card.output_folder)
-        self._sections = self.findChildren(Section)
-        self.close_guard = CloseGuard(self, self.session, self.training, saver)
 
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status

@@ -14,9 +14,10 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import Parameter, parameters_of
+from napari_quac.gui.control_names import name_after, prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import caption
-from napari_quac.gui.widgets import button, check_box, column, grid, name_after, prepare
+from napari_quac.gui.widgets import button, check_box, column, grid
 
 T = TypeVar("T")
 LOWEST, HIGHEST = -(2**31), 2**31 - 1

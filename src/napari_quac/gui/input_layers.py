@@ -18,9 +18,11 @@ from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_leng
 from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.data.volume_metadata import NO_VOXEL_SIZE
 from napari_quac.errors import DataError, QuacError
+from napari_quac.gui.control_names import prepare
+from napari_quac.gui.fields import Menu
 from napari_quac.gui.layer_stack import is_result
 from napari_quac.gui.text import grouped
-from napari_quac.gui.widgets import Menu, connect, entry_data, fill_menu, narrow, prepare
+from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow
 
 
 class LayerMenu(Menu):

@@ -124,7 +124,7 @@ class KeyBindings(QObject):
         self._canvas_shortcut = None
         keymap = self._viewer.keymap
         for binding, (before, ours) in self._bound.items():
-            if keymap.get(binding) is ours:  # else somebody has bound it since
+            if keymap.get(binding) is ours:  # else another plugin has bound it since
                 del keymap[binding]
                 if before is not None:
                     keymap[binding] = before

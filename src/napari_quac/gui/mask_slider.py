@@ -8,7 +8,7 @@ from qtpy.QtCore import QRect, Qt
 from qtpy.QtGui import QMouseEvent, QPaintEvent
 from qtpy.QtWidgets import QSlider, QStyle, QStyleOptionSlider, QStylePainter
 
-from napari_quac.gui.widgets import prepare
+from napari_quac.gui.control_names import prepare
 
 TRAVEL = 10_000
 """Units of the whole travel; finer than the pixels of any slider."""

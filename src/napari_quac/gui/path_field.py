@@ -9,8 +9,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
+from napari_quac.gui.control_names import name_after
 from napari_quac.gui.section import caption
-from napari_quac.gui.widgets import button, line_edit, name_after, row
+from napari_quac.gui.widgets import button, line_edit, row
 
 
 class PathField(QWidget):

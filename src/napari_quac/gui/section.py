@@ -5,8 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
+from napari_quac.gui.control_names import name_after
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, disclosure_button, fill, name_after, row
+from napari_quac.gui.widgets import column, disclosure_button, fill, row
 
 CAPTION_CHARACTERS = 11
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from qtpy.QtCore import QPoint, Qt, Signal
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QStackedWidget, QTabBar, QWidget
 
+from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.section import Section
-from napari_quac.gui.widgets import TOOLTIPS, column, debouncer, fill, link_button, row
+from napari_quac.gui.widgets import column, debouncer, fill, link_button, row
 
 STAGES: Mapping[str, str] = {"setup": "Set up", "explore": "Explore", "study": "Study"}
 AFTER_LAYOUT_MS = 30

@@ -222,7 +222,7 @@ MARKS = {"good": "✓", "bad": "✗", "warning": "!"}
 
 
 def marked(text: str, tone: str) -> str:
-    """Return a text with the mark of its tone, so that nothing is said by color alone."""
+    """Return a text with the mark of its tone, which color-blind users need."""
     has_mark = any(mark in text for mark in "✓✗★") or text.startswith("!")
     return f"{MARKS[tone]} {text}" if tone in MARKS and text and not has_mark else text
 

@@ -11,9 +11,10 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.place import unit_of_length
+from napari_quac.gui.fields import NumberField
 from napari_quac.gui.input_layers import transform_of
 from napari_quac.gui.section import fields_row
-from napari_quac.gui.widgets import NumberField, narrow
+from napari_quac.gui.widgets import narrow
 
 TYPED_SIZE = "napari_quac_voxel_size_typed"
 """Key of the metadata that marks a layer whose voxel size the user has entered."""

@@ -1,4 +1,4 @@
-"""Buttons, menus, fields and rows, each built in one call, and their binding to choices.
+"""Buttons, menus, fields and rows, each built in one call.
 
 Every widget that a user or a script reaches has an object name; ``docs/controls.md`` lists them.
 A widget without an argument ``tooltip`` has that of its name in ``tooltips.toml``.
@@ -6,23 +6,16 @@ A widget without an argument ``tooltip`` has that of its name in ``tooltips.toml
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import partial, reduce
-from importlib.resources import files
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QHelpEvent
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import (
-    QAbstractButton,
     QAbstractItemView,
     QAbstractSpinBox,
     QBoxLayout,
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -31,31 +24,21 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSpinBox,
-    QStyle,
-    QStyleOptionComboBox,
     QTableView,
     QToolButton,
-    QToolTip,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QFlowLayout
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
+from napari_quac.gui.control_names import prepare
+from napari_quac.gui.fields import Menu, TextField
 from napari_quac.gui.mnemonic import MnemonicButton
-from napari_quac.live.choices import Choices
 
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
 """A function, or a signal that is emitted in turn."""
-LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
-NUMBER_CHARACTERS = 6
-NUMBER_MARGIN = 16  # pixels of padding and border
-LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
-TOOLTIPS: dict[str, Any] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
-"""Tooltips by object name, for controls without a tooltip in the code."""
-NAMES: dict[str, str] = TOOLTIPS.pop("names")
-"""Names for screen readers by object name, for controls without a text or a caption."""
 
 
 def button(
@@ -199,116 +182,6 @@ def spin_box(
     if value is not None:
         widget.setValue(value)
     return widget
-
-
-class WholeTip:
-    """Mixin for fields: a tooltip begins with the text of the field if it does not fit."""
-
-    @property
-    def whole_tip(self) -> str:
-        """The tooltip that is displayed."""
-        widget: Any = self
-        text, tip = self.whole_text(), widget.toolTip()
-        fits = widget.fontMetrics().horizontalAdvance(text) <= self.room()
-        return tip if fits or text in tip else f"{text}\n{tip}".strip()
-
-    def whole_text(self) -> str:
-        """Return the text of the field."""
-        raise NotImplementedError
-
-    def room(self) -> int:
-        """Return the pixels for the text."""
-        raise NotImplementedError
-
-    def event(self, event: QEvent) -> bool:
-        """Show the tooltip."""
-        if event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(cast("QHelpEvent", event).globalPos(), self.whole_tip, self)
-            return True
-        return bool(super().event(event))  # type: ignore[misc]
-
-
-class Menu(WholeTip, QComboBox):
-    """Combo box whose list is as wide as its entries."""
-
-    def whole_text(self) -> str:
-        """Return the chosen entry."""
-        text: str = self.currentText()
-        return text
-
-    def room(self) -> int:
-        """Return the pixels for the chosen entry."""
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        field = QStyle.SubControl.SC_ComboBoxEditField
-        rectangle = self.style().subControlRect(
-            QStyle.ComplexControl.CC_ComboBox, option, field, self
-        )
-        width: int = rectangle.width()
-        return width
-
-    def showPopup(self) -> None:
-        """Widen the list before it opens."""
-        view = self.view()
-        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + LIST_MARGIN)
-        super().showPopup()
-
-
-class TextField(WholeTip, QLineEdit):
-    """Field for a line of text."""
-
-    def whole_text(self) -> str:
-        """Return the text, or the placeholder of an empty field."""
-        text: str = self.text() or self.placeholderText()
-        return text
-
-    def room(self) -> int:
-        """Return the pixels for the text."""
-        width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
-        return width
-
-
-class NumberField(QDoubleSpinBox):
-    """Field for a number, without arrows and without zeros at the end: 255, not 255.000.
-
-    superqt's range slider does not serve for the pairs of limits in this window: their range is
-    that of the data, which is unknown or too wide to be set with a handle.
-
-    Parameters
-    ----------
-    name : str
-    lowest, highest : float
-    value : float, optional
-    tooltip : str, optional
-    """
-
-    def __init__(
-        self, name: str, lowest: float = -1e9, highest: float = 1e9, value: float | None = None,
-        tooltip: str = "",
-    ) -> None:  # fmt: skip
-        super().__init__()
-        prepare(self, name, tooltip)
-        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.setDecimals(3)
-        self.setRange(lowest, highest)
-        if value is not None:
-            self.setValue(value)
-
-    def sizeHint(self) -> QSize:
-        """Return the width of a number of usual length; Qt measures the limits of the range."""
-        hint: QSize = super().sizeHint()
-        width = NUMBER_CHARACTERS * self.fontMetrics().averageCharWidth()
-        return QSize(width + NUMBER_MARGIN, hint.height())
-
-    def minimumSizeHint(self) -> QSize:
-        """Return the same size, since a shorter number would be cut."""
-        return self.sizeHint()
-
-    def textFromValue(self, value: float) -> str:
-        """Return a value without trailing zeros."""
-        text = str(super().textFromValue(value))
-        point = self.locale().decimalPoint()
-        return text.rstrip("0").rstrip(point) if point in text else text
 
 
 def line_edit(name: str, tooltip: str = "", placeholder: str = "") -> QLineEdit:
@@ -459,87 +332,7 @@ def discard(layout: QLayout, widgets: Iterable[QWidget]) -> None:
         widget.deleteLater()
 
 
-def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
-    """Set the object name, and tooltip and accessible name as listed for it.
-
-    Names that end with a number, such as ``proposal_2``, are listed once, as ``proposal_*``.
-    """
-    widget.setObjectName(name)
-    base, _, number = name.rpartition("_")
-    pattern = f"{base}_*" if number.isdecimal() else name
-    widget.setToolTip(tooltip or TOOLTIPS.get(name) or TOOLTIPS.get(pattern, ""))
-    if name in NAMES:
-        widget.setAccessibleName(NAMES[name])
-    elif pattern in NAMES:
-        widget.setAccessibleName(f"{NAMES[pattern]} {int(number) + 1}")
-
-
-def name_after(text: str, *widgets: QWidget) -> None:
-    """Give fields the caption beside them as accessible name, unless they have another one."""
-    unnamed = [
-        widget
-        for widget in widgets
-        if not widget.accessibleName()
-        and not (isinstance(widget, QAbstractButton) and widget.text())
-    ]
-    for number, widget in enumerate(unnamed, start=1):
-        widget.setAccessibleName(text if len(unnamed) == 1 else f"{text} {number}")
-
-
 def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(spacing)
     return fill(layout, parts)
-
-
-def bind(choices: Choices, field: str, widget: Any) -> None:
-    """Synchronize a widget with a choice; neither side reacts to its own change.
-
-    Parameters
-    ----------
-    choices : Choices
-        Choices of the user.
-    field : str
-        Name of a field, or a path such as ``"settings.search.max_tries"``.
-    widget : QComboBox, QCheckBox or QSpinBox
-        Its signals are blocked while it is written to.
-    """
-    if isinstance(widget, QComboBox):
-        changed, read = widget.currentIndexChanged, widget.currentData
-        write: Callable[[Any], None] = partial(choose_entry, widget)
-    elif isinstance(widget, QCheckBox):
-        changed, read, write = widget.toggled, widget.isChecked, widget.setChecked
-    else:
-        changed, read, write = widget.valueChanged, widget.value, widget.setValue
-
-    def to_choices(*_: Any) -> None:
-        if get_choice(choices, field) != read():
-            set_choice(choices, field, read())
-
-    def to_widget(*_: Any) -> None:
-        choice = get_choice(choices, field)
-        if read() != choice:
-            with signals_blocked(widget):
-                write(choice)
-
-    changed.connect(to_choices)
-    getattr(choices.events, field.partition(".")[0]).connect(to_widget)
-    to_widget()
-
-
-def get_choice(choices: Choices, path: str) -> Any:
-    """Return a choice, or a part of it, by its path."""
-    return reduce(getattr, path.split("."), choices)
-
-
-def set_choice(choices: Choices, path: str, value: Any) -> None:
-    """Set a choice, or replace a part of it, by its path."""
-    name, _, rest = path.partition(".")
-    setattr(choices, name, _replaced(getattr(choices, name), rest, value))
-
-
-def _replaced(whole: Any, path: str, value: Any) -> Any:
-    if not path:
-        return value
-    name, _, rest = path.partition(".")
-    return replace(whole, **{name: _replaced(getattr(whole, name), rest, value)})

@@ -1,4 +1,4 @@
-"""What a closed dock leaves behind, so that the next one in the same napari shows it again."""
+"""State of a closed dock, which the next one in the same napari shows again."""
 
 from __future__ import annotations
 

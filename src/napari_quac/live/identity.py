@@ -28,7 +28,9 @@ LENGTH = 20
 
 @dataclass(frozen=True)
 class ResultOrigin:
-    """Identities of what a result was computed from; equal origins give equal results.
+    """Identities of the inputs of a result.
+
+    Equal origins give equal results.
 
     Attributes
     ----------

@@ -385,7 +385,11 @@ class Classifier:
                 inputs = self.to_network(batch.to(self.device))
                 return self.probabilities(to_logits(fast(inputs), self.output)).float().cpu()
 
-        probabilities = in_batches(step, images, batch_size, self._title)
+        try:
+            probabilities = in_batches(step, images, batch_size, self._title)
+        except RuntimeError as error:
+            self._refuse_size(images, error)
+            raise
         if not torch.isfinite(probabilities).all():
             raise NotFiniteError(
                 f"The {self._title} returned NaN or infinity. Check its preprocessing "
@@ -393,6 +397,18 @@ class Classifier:
             )
         # outside of inference mode, so that callers can use the probabilities in autograd
         return probabilities.clone()
+
+    def _refuse_size(self, images: Tensor, error: RuntimeError) -> None:
+        """Raise an error in words if the network takes no images of this size."""
+        from napari_quac.networks.run_errors import read_run_error, short_text
+
+        run_error = read_run_error(error)
+        if run_error.cause == "size":
+            raise ShapeError(
+                f"The {self._title} cannot run on images of {extent(images.shape[2:])} with its "
+                f"preprocessing ({short_text(run_error.text)}). Correct its resize, crop or image "
+                "size."
+            ) from error
 
     def _adopts_size(self, size: tuple[int, ...]) -> bool:
         """Replace the guessed size by ``size``, if the network works with it."""

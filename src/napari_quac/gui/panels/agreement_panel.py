@@ -13,15 +13,7 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import (
-    button,
-    column,
-    disclosure_button,
-    grid,
-    link_button,
-    muted,
-    row,
-)
+from napari_quac.gui.widgets import button, column, disclosure_button, grid, link_button, muted, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory

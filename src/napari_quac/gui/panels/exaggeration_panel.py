@@ -15,13 +15,14 @@ from qtpy.QtWidgets import QFileDialog, QSlider
 from superqt.utils import signals_blocked
 
 from napari_quac.generators.opening import recognize_family
+from napari_quac.gui.control_names import prepare
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import signed_colormap
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel, estimated
-from napari_quac.gui.widgets import button, connect, menu, prepare, row
+from napari_quac.gui.widgets import button, connect, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results

@@ -9,7 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QToolButton, QWidget
 
 from napari_quac.explain.method_parameters import method_info
-from napari_quac.gui.widgets import prepare
+from napari_quac.gui.control_names import prepare
 
 
 class Group(NamedTuple):

@@ -13,6 +13,8 @@ from napari_quac.explain.method_parameters import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.binding import bind
+from napari_quac.gui.control_names import prepare
 from napari_quac.gui.curve_dock import SWATCH, line_sample
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
@@ -56,7 +58,7 @@ class MaskingRow(QWidget):
         presets = labeled_row("Masking", self.presets, self.settings_button)
         ui.column(presets, details, parent=self)
         self.form.changed.connect(self._set_masking)
-        ui.bind(choices, "settings.grid", self.grid_menu)
+        bind(choices, "settings.grid", self.grid_menu)
         choices.events.settings.connect(self._show)
         self._show()
 
@@ -146,7 +148,7 @@ class MethodsPanel(Section):
     def _add_method(self, name: str, row: int) -> list[QWidget]:
         """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
-        ui.prepare(check, f"method_check_{name}", method_info(name).summary)
+        prepare(check, f"method_check_{name}", method_info(name).summary)
         check.setChecked(name in self._choices.settings.methods)
         check.toggled.connect(self._on_checked)
         broken = method_info(name).problem

@@ -9,9 +9,10 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_quac.errors import QuacError
+from napari_quac.gui.control_names import prepare
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, debouncer, prepare
+from napari_quac.gui.widgets import button, debouncer
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results

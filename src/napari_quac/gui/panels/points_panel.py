@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.fields import NumberField
 from napari_quac.gui.input_layers import (
     LayerMenu,
     describe_voxels,
@@ -26,10 +26,11 @@ from napari_quac.gui.input_layers import (
     volume_of_layer,
 )
 from napari_quac.gui.message import Message
+from napari_quac.gui.panels.points_array_row import ArrayRow
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
-from napari_quac.gui.section import Section, caption, fields_row
+from napari_quac.gui.section import Section, fields_row
 from napari_quac.gui.source_layers import ADDED
 from napari_quac.gui.text import WrappedLabel, grouped
 from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit, set_voxel_size, voxel_nm_of
@@ -46,54 +47,6 @@ TABLE = "table"
 """Data of the entry for an imported table in the menu of points."""
 _TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
 _VOLUME_FILES = "Volumes (*.tif *.tiff *.h5 *.hdf5 *.npy *.zarr *.n5)"
-
-
-class ArrayRow(QWidget):
-    """A menu of the images in a file, or of their channels; hidden if there is only one."""
-
-    picked = Signal(object, str, int)
-    """Path of the file, name of the image in it, number of the channel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.menu = ui.menu("points_array_menu", n_characters=4, picked=self._on_picked)
-        ui.narrow(self.menu)
-        ui.row(caption("Image"), self.menu, 1, parent=self)
-        self._path = Path()
-        self._names: tuple[str, ...] = ()
-        self.hide()
-
-    def clear(self) -> None:
-        """Hide the menu, before another file is opened."""
-        self._names = ()
-        self.hide()
-
-    def offer_arrays(self, path: Path, names: Sequence[str]) -> None:
-        """Offer the images of a file; none is chosen."""
-        self._path, self._names = path, tuple(names)
-        ui.fill_menu(self.menu, {(name, 0): name for name in names})
-        ui.choose_entry(self.menu, None)
-        self.menu.setPlaceholderText(f"choose one of {len(names)}")
-        self.show()
-
-    def offer_channels(self, path: Path, dataset: str, n_channels: int, channel: int) -> None:
-        """Offer the channels of an image that was opened, if it has several."""
-        if n_channels < 2:
-            return
-        self._path = path
-        prefix = f"{dataset}, " if dataset else ""
-        entries = {
-            (dataset, number): f"{prefix}channel {number + 1} of {n_channels}"
-            for number in range(n_channels)
-        }
-        entries |= {(name, 0): name for name in self._names if name != dataset}
-        ui.fill_menu(self.menu, entries)
-        ui.choose_entry(self.menu, (dataset, channel))
-        self.show()
-
-    def _on_picked(self, index: int) -> None:
-        if index >= 0:
-            self.picked.emit(self._path, *self.menu.itemData(index))
 
 
 class PointsPanel(Section):
@@ -278,12 +231,12 @@ class PointsPanel(Section):
         self.add(fields_row("Patch", *self.size_spins))
 
     def _build_details(self) -> None:
-        self.low = ui.NumberField("points_low")
-        self.high = ui.NumberField("points_high")
+        self.low = NumberField("points_low")
+        self.high = NumberField("points_high")
         self.outside_menu = ui.menu(
             "points_outside_menu", entries={"pad": "pad with zeros", "skip": "skip"}, n_characters=4
         )
-        self.network_spin = ui.NumberField("points_network_size", 0, 1e6)
+        self.network_spin = NumberField("points_network_size", 0, 1e6)
         self.network_spin.setSpecialValueText("as the volume")
         self.resample_check = ui.check_box("Resample", "points_resample")
         ui.narrow(self.low, self.high, self.outside_menu, self.network_spin)

@@ -20,6 +20,7 @@ from napari_quac.data.preprocessing import (
 )
 from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.fields import NumberField
 from napari_quac.gui.section import caption, labeled_row
 from napari_quac.gui.text import set_tone
 
@@ -48,7 +49,7 @@ class PreprocessingFields(QWidget):
         }
         self.preset_menu = ui.menu("normalization_menu", entries=titles, picked=self._on_preset)
         self.value_low, self.value_high = (
-            ui.NumberField(name, -1e6, 1e6) for name in ("value_low", "value_high")
+            NumberField(name, -1e6, 1e6) for name in ("value_low", "value_high")
         )
         for field in (self.value_low, self.value_high):
             field.setKeyboardTracking(False)

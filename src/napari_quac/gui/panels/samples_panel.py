@@ -19,6 +19,7 @@ from napari_quac.data.image_sources import recipe_of
 from napari_quac.data.labeled_stack import LabeledStackRecipe
 from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
+from napari_quac.gui.fields import NumberField
 from napari_quac.gui.input_layers import (
     LayerMenu,
     finest_data,
@@ -35,15 +36,7 @@ from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.voxel_size import set_voxel_size
-from napari_quac.gui.widgets import (
-    NumberField,
-    button,
-    column,
-    disclosure_button,
-    link_button,
-    narrow,
-    row,
-)
+from napari_quac.gui.widgets import button, column, disclosure_button, link_button, narrow, row
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.display import N_PREVIEWS

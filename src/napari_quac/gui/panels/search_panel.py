@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QWidget
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.binding import bind
+from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.message import Message
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
@@ -51,7 +53,7 @@ class QuestionBox(QWidget):
         line = ui.row(self.basis_line, 1, self.neighbors_button)
         ui.column(self.menu, line, neighbors, spacing=3, parent=self._about_misprediction)
         ui.column(self._about_misprediction, self.back_button, spacing=3, parent=self)
-        ui.bind(choices, "neighbor_styles", self.styles)
+        bind(choices, "neighbor_styles", self.styles)
         ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
                 results.events.neighbors, results.events.predictions,
                 choices.events.settings, query.changed)  # fmt: skip
@@ -192,8 +194,8 @@ class SearchPanel(Section):
             search_row,
             self.proposals,
         )
-        ui.bind(choices, "settings.search.max_tries", self.tries)
-        ui.bind(choices, "settings.seed", self.seed)
+        bind(choices, "settings.search.max_tries", self.tries)
+        bind(choices, "settings.seed", self.seed)
         ui.connect(self._show_targets, results.events.loaded_classifier,
                 results.events.prediction, results.events.target,
                 results.events.loaded_generator, choices.events.settings)  # fmt: skip
@@ -252,7 +254,7 @@ class SearchPanel(Section):
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
             self.explain_button.setToolTip(f"Explaining requires {needed}.")
         elif recipe is None:
-            self.explain_button.setToolTip(ui.TOOLTIPS["explain_without_generator_button"])
+            self.explain_button.setToolTip(TOOLTIPS["explain_without_generator_button"])
         else:
             self.explain_button.setToolTip("Generate a counterfactual image and explain it (U).")
 

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QLabel, QWidget
 
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, column, flow, link_button, row
+from napari_quac.gui.widgets import button, column, link_button, row
 
 STEPS = (
     ("networks", "Networks: your classifier, and a generator if you have one"),
@@ -45,17 +45,18 @@ class StartPanel(QFrame):
         self.open_button = button(
             "Open…", "open_button", clicked=lambda: self.open_requested.emit(self.open_button)
         )
-        self.recent_button = button(
+        self.recent_button = link_button(
             "Open recent", "recent_button",
             clicked=lambda: self.recent_requested.emit(self.recent_button),
         )  # fmt: skip
         self.volume_button = link_button(
             "or try the example in a volume", "try_volume_button", clicked=self.volume_requested
         )
-        buttons = flow(self.example_button, self.open_button, self.recent_button, spacing=8)
+        buttons = row(self.example_button, self.open_button, None, spacing=8)
         buttons.setContentsMargins(0, 6, 0, 0)
         layout.addLayout(buttons)
-        layout.addWidget(self.volume_button, 0, Qt.AlignmentFlag.AlignLeft)
+        for link in (self.volume_button, self.recent_button):
+            layout.addWidget(link, 0, Qt.AlignmentFlag.AlignLeft)
 
     def set_done(self, key: str, done: bool) -> None:
         """Mark a step as done, or show its number."""

@@ -9,9 +9,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.data.image_layout import SplitsError
+from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.text import duration
-from napari_quac.gui.widgets import button, column, prepare, row, throttler
+from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, Note
 from napari_quac.live.job_runner import RunningJob
@@ -41,7 +42,7 @@ class StatusPanel(QWidget):
     """The line at the bottom of the dock, which does not scroll.
 
     A failure that a section of the dock describes is only named here, with a button that leads
-    there, so that nothing is said twice.
+    there.
 
     Attributes
     ----------

@@ -10,12 +10,13 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel, duration, estimated
-from napari_quac.gui.widgets import button, column, menu, prepare, row
+from napari_quac.gui.widgets import button, column, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run

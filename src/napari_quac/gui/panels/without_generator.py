@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.message import Message
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -122,4 +123,4 @@ class WithoutGeneratorBox(QWidget):
         missing = [text for name, text in NEEDED.items() if getattr(self._results, name) is None]
         self.explain_button.setEnabled(not missing)
         reason = f"Explaining requires {', '.join(missing)}."
-        self.explain_button.setToolTip(reason if missing else ui.TOOLTIPS[BUTTON])
+        self.explain_button.setToolTip(reason if missing else TOOLTIPS[BUTTON])

@@ -14,18 +14,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.text import WrappedLabel, duration, grouped
-from napari_quac.gui.widgets import (
-    button,
-    column,
-    line_edit,
-    link_button,
-    narrow,
-    prepare,
-    row,
-    scroll_area,
-)
+from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row, scroll_area
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
 CARD_WIDTH = 290

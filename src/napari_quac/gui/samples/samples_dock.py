@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.control_names import prepare
+from napari_quac.gui.fields import TextField
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
@@ -48,13 +50,13 @@ OF_EXPLANATIONS = ("explained", "not_switched")
 """Chips that are hidden before a sample is explained."""
 
 
-class FilterField(ui.TextField):
+class FilterField(TextField):
     """The filter as text; an invalid filter is reported and not applied."""
 
     def __init__(self, choices: Choices, results: Results, history: EditHistory) -> None:
         super().__init__()
         self._choices, self._results, self._history = choices, results, history
-        ui.prepare(self, "filter_edit", "Available words: " + ", ".join(KNOWN_WORDS) + ".")
+        prepare(self, "filter_edit", "Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setPlaceholderText("Filter: confidence < 0.6")
         self.setClearButtonEnabled(True)
         self.problem = ElidedLabel("", "filter_problem")

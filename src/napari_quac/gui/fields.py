@@ -1,0 +1,134 @@
+"""Menus and fields that show their whole text in a tooltip where it does not fit."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from qtpy.QtCore import QEvent, QSize
+from qtpy.QtGui import QHelpEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QStyle,
+    QStyleOptionComboBox,
+    QToolTip,
+)
+
+from napari_quac.gui.control_names import prepare
+
+LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
+NUMBER_CHARACTERS = 6
+NUMBER_MARGIN = 16  # pixels of padding and border
+LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
+
+
+class WholeTip:
+    """Mixin for fields: a tooltip begins with the text of the field if it does not fit."""
+
+    @property
+    def whole_tip(self) -> str:
+        """The tooltip that is displayed."""
+        widget: Any = self
+        text, tip = self.whole_text(), widget.toolTip()
+        fits = widget.fontMetrics().horizontalAdvance(text) <= self.room()
+        return tip if fits or text in tip else f"{text}\n{tip}".strip()
+
+    def whole_text(self) -> str:
+        """Return the text of the field."""
+        raise NotImplementedError
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        raise NotImplementedError
+
+    def event(self, event: QEvent) -> bool:
+        """Show the tooltip."""
+        if event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(cast("QHelpEvent", event).globalPos(), self.whole_tip, self)
+            return True
+        return bool(super().event(event))  # type: ignore[misc]
+
+
+class Menu(WholeTip, QComboBox):
+    """Combo box whose list is as wide as its entries."""
+
+    def whole_text(self) -> str:
+        """Return the chosen entry."""
+        text: str = self.currentText()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the chosen entry."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        rectangle = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, field, self
+        )
+        width: int = rectangle.width()
+        return width
+
+    def showPopup(self) -> None:
+        """Widen the list before it opens."""
+        view = self.view()
+        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + LIST_MARGIN)
+        super().showPopup()
+
+
+class TextField(WholeTip, QLineEdit):
+    """Field for a line of text."""
+
+    def whole_text(self) -> str:
+        """Return the text, or the placeholder of an empty field."""
+        text: str = self.text() or self.placeholderText()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
+        return width
+
+
+class NumberField(QDoubleSpinBox):
+    """Field for a number, without arrows and without zeros at the end: 255, not 255.000.
+
+    superqt's range slider does not serve for the pairs of limits in this window: their range is
+    that of the data, which is unknown or too wide to be set with a handle.
+
+    Parameters
+    ----------
+    name : str
+    lowest, highest : float
+    value : float, optional
+    tooltip : str, optional
+    """
+
+    def __init__(
+        self, name: str, lowest: float = -1e9, highest: float = 1e9, value: float | None = None,
+        tooltip: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        prepare(self, name, tooltip)
+        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.setDecimals(3)
+        self.setRange(lowest, highest)
+        if value is not None:
+            self.setValue(value)
+
+    def sizeHint(self) -> QSize:
+        """Return the width of a number of usual length; Qt measures the limits of the range."""
+        hint: QSize = super().sizeHint()
+        width = NUMBER_CHARACTERS * self.fontMetrics().averageCharWidth()
+        return QSize(width + NUMBER_MARGIN, hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the same size, since a shorter number would be cut."""
+        return self.sizeHint()
+
+    def textFromValue(self, value: float) -> str:
+        """Return a value without trailing zeros."""
+        text = str(super().textFromValue(value))
+        point = self.locale().decimalPoint()
+        return text.rstrip("0").rstrip(point) if point in text else text
