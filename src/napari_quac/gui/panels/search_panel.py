@@ -51,6 +51,7 @@ class QuestionBox(QWidget):
         self.neighbors_button = ui.disclosure_button("Neighbors", "neighbors_button", neighbors)
         self._about_misprediction = QWidget()
         line = ui.row(self.basis_line, 1, self.neighbors_button)
+        line.setAlignment(self.basis_line, Qt.AlignmentFlag.AlignVCenter)
         ui.column(self.menu, line, neighbors, spacing=3, parent=self._about_misprediction)
         ui.column(self._about_misprediction, self.back_button, spacing=3, parent=self)
         bind(choices, "neighbor_styles", self.styles)
