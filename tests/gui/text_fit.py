@@ -203,6 +203,8 @@ def sideways(root: QWidget) -> list[str]:
         if isinstance(area, QScrollArea):
             body, view = area.widget(), area.viewport()
             bar = area.horizontalScrollBar()
+            if bar.isVisible() and area.objectName().startswith(("stage_", "curve_")):
+                found.append(f"{name_of(area)}: scrolls sideways by {bar.maximum()} px")
             if body is None or bar.isVisible():
                 continue
         else:

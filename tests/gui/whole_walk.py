@@ -11,34 +11,31 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 os.environ["NAPARI_CONFIG"] = tempfile.mkdtemp() + "/settings.yaml"
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import napari
 import numpy as np
 import torch
-from napari.settings import get_settings
 from PIL import Image
-from qtpy.QtCore import QPoint, QSettings, Qt, qInstallMessageHandler
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from gui.text_fit import cut_texts
+from gui.walker import LEFT, Walk
 from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.example.example import example_volume
+from napari_quac.explain.size_axis import SIZE_AXES
+from napari_quac.gui.camera import share_of
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.keys_overlay import KeysOverlay
 from napari_quac.gui.window import dock_of
 
-LEFT = Qt.MouseButton.LeftButton
 NETWORKS = Path(sys.modules["napari_quac.example.example"].__file__ or "").parent / "networks"
-HARMLESS = ("This plugin does not support", "propagateSizeHints", "QStandardPaths")
-"""Beginnings of what Qt prints about the display without a window manager."""
 
 
 def draw_folder(folder: Path, n_samples: int = 18) -> None:
@@ -51,147 +48,6 @@ def draw_folder(folder: Path, n_samples: int = 18) -> None:
         place.mkdir(parents=True, exist_ok=True)
         pixels = (sample.image[0].numpy() * 255).round().astype(np.uint8)
         Image.fromarray(pixels).save(place / f"patch_{index:02d}.png")
-
-
-class Walk:
-    """Clicks, types and measures.
-
-    Parameters
-    ----------
-    folder : Path
-        For the files and the pictures.
-    options : argparse.Namespace
-        Geometry of the window.
-    """
-
-    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        self.folder, self.options = folder, options
-        self.problems: list[str] = []
-        self.step_name, self.n_steps = "start", 0
-        QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(folder))
-        sys.excepthook = self._on_exception
-        qInstallMessageHandler(self._on_message)
-        if options.font:
-            get_settings().appearance.font_size = options.font
-        self.viewer = napari.Viewer(show=True)
-        self.viewer.theme = options.theme
-        self.window = self.viewer.window._qt_window
-        self.window.move(0, 0)
-        self.window.resize(options.width, options.height)
-        self.dock = QuacDock(self.viewer)
-        self.viewer.window.add_dock_widget(
-            self.dock, name="QuAC", area="right", add_vertical_stretch=False
-        )
-        self.rest(0.5)
-        if options.dock:
-            self.window.resizeDocks([dock_of(self.dock)], [options.dock], Qt.Orientation.Horizontal)
-            self.rest(0.2)
-
-    def _on_exception(self, kind: Any, error: BaseException, trace: Any) -> None:
-        text = "".join(traceback.format_exception(kind, error, trace))
-        self.problems.append(f"{self.step_name}: {text}")
-
-    def _on_message(self, kind: Any, context: Any, message: str) -> None:
-        if not message.startswith(HARMLESS):
-            self.problems.append(f"{self.step_name}: Qt: {message}")
-
-    def expect(self, condition: object, text: str) -> None:
-        """Note a problem unless a condition holds."""
-        if not condition:
-            self.problems.append(f"{self.step_name}: {text}")
-
-    def rest(self, seconds: float) -> None:
-        """Let the event loop run."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.002)
-
-    def wait(self, condition: Callable[[], Any], text: str, seconds: float = 120) -> None:
-        """Let the event loop run until a condition holds."""
-        end = time.monotonic() + seconds
-        while not condition():
-            QApplication.processEvents()
-            time.sleep(0.002)
-            if time.monotonic() > end:
-                raise TimeoutError(f"{self.step_name}: waited for {text}")
-
-    def quiet(self) -> None:
-        """Wait until nothing runs and all layers are drawn."""
-        dock = self.dock
-        self.wait(
-            lambda: not dock.controller.running and not dock.layers.has_pending_update, "rest"
-        )
-        self.rest(0.15)
-
-    def step(self, name: str) -> None:
-        """Measure all texts and take a picture of what the step before has led to."""
-        self.rest(0.15)
-        parts = (self.dock, self.dock.curve_dock, self.dock.all_samples, self.dock.methods_compared)
-        sideways = self.dock.stages.area.horizontalScrollBar().maximum()
-        if not (self.options.font or self.options.dock):
-            self.expect(sideways == 0, f"the stage scrolls sideways by {sideways} pixels")
-        for line in cut_texts(*[part for part in parts if part.isVisible()]):
-            self.problems.append(f"{self.step_name}: {line}")
-        self.n_steps += 1
-        picture = self.window.grab()
-        picture.save(str(self.folder / f"{self.n_steps:02d}_{self.step_name}.png"))
-        self.step_name = name
-
-    # what a person does
-
-    def show(self, widget: QWidget) -> None:
-        """Bring a control into view, by the tab of its stage and the scroll bar."""
-        stages = self.dock.stages
-        name = stages.stage_of(widget)
-        if name is not None:
-            if stages.current != name:
-                index = list(stages.areas).index(name)
-                QTest.mouseClick(stages.bar, LEFT, pos=stages.bar.tabRect(index).center())
-            section = widget.parentWidget()
-            while section is not None and not hasattr(section, "set_open"):
-                section = section.parentWidget()
-            if section is not None and not section.is_open:
-                stages.area.ensureWidgetVisible(section.button)
-                self.rest(0.02)
-                QTest.mouseClick(section.button, LEFT)
-            self.rest(0.05)
-            stages.area.ensureWidgetVisible(widget)
-        self.rest(0.05)
-        self.expect(widget.isVisible(), f"'{widget.objectName()}' cannot be reached")
-
-    def click(self, widget: QWidget, at: QPoint | None = None) -> None:
-        """Click a control."""
-        self.show(widget)
-        self.expect(widget.isEnabled(), f"'{widget.objectName()}' is disabled")
-        QTest.mouseClick(widget, LEFT, pos=at or widget.rect().center())
-        self.rest(0.02)
-
-    def type(self, field: QLineEdit, text: str) -> None:
-        """Replace the text of a field and press Enter."""
-        self.show(field)
-        QTest.mouseClick(field, LEFT)
-        field.selectAll()
-        QTest.keyClicks(field, text)
-        QTest.keyClick(field, Qt.Key.Key_Return)
-        self.rest(0.02)
-
-    def pick(self, menu: QComboBox, data: Any) -> None:
-        """Choose an entry by the keys Home and Down."""
-        self.show(menu)
-        entries = [menu.itemData(index) for index in range(menu.count())]
-        menu.setFocus()
-        QTest.keyClick(menu, Qt.Key.Key_Home)
-        for _ in range(entries.index(data)):
-            QTest.keyClick(menu, Qt.Key.Key_Down)
-        self.expect(menu.currentData() == data, f"'{menu.objectName()}' does not reach {data}")
-        self.rest(0.02)
-
-    def key(self, key: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
-        """Press a key while the dock has the focus."""
-        self.dock.threshold.slider.setFocus()
-        QTest.keyClick(self.dock.threshold.slider, key, modifier)
-        self.rest(0.05)
 
 
 def first_class(dock: QuacDock) -> str:
@@ -231,6 +87,14 @@ def set_up(walk: Walk) -> None:
     walk.step("names back")
     walk.type(field, "T-bar, PSD, plain")
     walk.wait(lambda: first_class(dock) == "T-bar", "the old names")
+    walk.wait(lambda: results.predictions and results.predictions.is_complete, "predictions")
+    walk.quiet()
+    walk.step("names undone")
+    QTest.keyClick(dock.stages.bar, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    walk.wait(lambda: first_class(dock) == "tee-bar", "Ctrl+Z to undo the names")
+    walk.quiet()
+    QTest.keyClick(dock.stages.bar, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    walk.wait(lambda: first_class(dock) == "T-bar", "Ctrl+Z to undo both changes")
     walk.wait(lambda: results.predictions and results.predictions.is_complete, "predictions")
     walk.quiet()
     walk.click(dock.networks.details_button)
@@ -300,7 +164,54 @@ def explore(walk: Walk) -> None:
     walk.step("keys")
     walk.key(Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
     walk.rest(0.2)
-    walk.key(Qt.Key.Key_Escape)
+    overlay = walk.window.findChild(KeysOverlay)
+    walk.expect(overlay is not None and overlay.isVisible(), "'?' does not show the keys")
+    if overlay is not None:
+        walk.problems += [f"keys: {line}" for line in cut_texts(overlay)]
+        overlay.grab().save(str(walk.folder / "keys.png"))
+        QTest.keyClick(overlay, Qt.Key.Key_Escape)
+    walk.rest(0.1)
+    walk.step("size axis")
+    dock.bottom_docks.raise_curve()
+    axis = choices.size_axis
+    for entry in (name for name in SIZE_AXES if name != axis):
+        walk.pick(dock.curve_dock.axis_menu, entry)
+        walk.rest(0.1)
+        labels_inside(walk, dock.curve_dock.plot)
+    walk.pick(dock.curve_dock.axis_menu, axis)
+    labels_inside(walk, dock.curve_dock.plot)
+
+
+def labels_inside(walk: Walk, plot: Any) -> None:
+    """Measure the labels of the axes of a plot."""
+    for side in ("bottom", "left"):
+        label = plot.getPlotItem().getAxis(side).label
+        place, frame = label.sceneBoundingRect(), plot.sceneRect().adjusted(-2, -2, 2, 2)
+        walk.expect(frame.contains(place), f"the label of '{plot.objectName()}' {side} is cut")
+
+
+def misprediction(walk: Walk) -> None:
+    """Explain a misprediction with all controls of the loop in sight."""
+    dock, results = walk.dock, walk.dock.results
+    walk.step("misprediction")
+    walk.click(dock.navigator.misprediction_button)
+    walk.wait(lambda: results.prediction and results.prediction.is_mispredicted, "a misprediction")
+    walk.quiet()
+    walk.click(dock.search.explain_button)
+    walk.wait(lambda: dock.session.is_explained, "an explanation")
+    walk.quiet()
+    dock.stages.area.verticalScrollBar().setValue(0)
+    walk.rest(0.1)
+    if not (walk.options.font or walk.options.dock or walk.options.height < 768):
+        view = dock.stages.area.viewport()
+        for part in (dock.search.explain_button, dock.threshold.slider, dock.predictions):
+            bottom = part.mapTo(view, part.rect().bottomLeft()).y()
+            walk.expect(bottom <= view.height(), f"'{part.objectName()}' lies below the page")
+    walk.step("neighbors")
+    walk.click(dock.search.question.neighbors_button)
+    walk.rest(0.2)
+    walk.step("neighbors folded")
+    walk.click(dock.search.question.neighbors_button)
 
 
 def study(walk: Walk) -> None:
@@ -399,6 +310,68 @@ def stack(walk: Walk) -> None:
     walk.expect(sorted(set(names)) == sorted(names), f"layers have the same name: {names}")
 
 
+def images_again(walk: Walk) -> None:
+    """Go back to the folder: the view shows the sample, and nothing of the volume."""
+    dock, results = walk.dock, walk.dock.results
+    walk.step("images again")
+    walk.type(dock.samples.field.edit, str(walk.folder / "images"))
+    walk.wait(lambda: results.loaded_samples and len(results.loaded_samples) == 18
+              and results.sample is not None and results.sample.id.endswith(".png")
+              and results.prediction, "the folder")  # fmt: skip
+    walk.quiet()
+    query = dock.layers.layers["query"]
+    share = share_of(walk.viewer, np.ptp(query.extent.world, axis=0), walk.viewer.scene.camera.zoom)
+    walk.expect(0.5 <= share <= 1.0, f"the sample fills {share:.2f} of the canvas")
+    ours = {str(unit) for layer in dock.layers.layers.values() for unit in layer.units}
+    walk.expect(len(ours) == 1, f"the results have the units {ours}")
+
+
+def close_and_open(walk: Walk) -> None:
+    """Close the dock during work, which asks once, and open it again."""
+    dock = walk.dock
+    walk.step("close")
+    dock.stages.show_stage("explore")
+    walk.click(dock.search.explain_button)
+    walk.rest(0.05)
+    bar = dock_of(dock).titleBarWidget()
+    close = bar.findChild(QPushButton, "QTitleBarCloseButton")
+    QTest.mouseClick(close, LEFT)
+    walk.rest(0.1)
+    box = dock.close_guard.box
+    walk.expect(box is not None, "closing during work asks nothing")
+    QTest.mouseClick(close, LEFT)
+    walk.rest(0.05)
+    walk.expect(dock.close_guard.box is box, "closing asks twice")
+    if box is not None:
+        walk.problems += [f"close: {line}" for line in cut_texts(box)]
+        box.grab().save(str(walk.folder / "close_question.png"))
+        QTest.mouseClick(box.findChild(QPushButton, "close_keep"), LEFT)
+        walk.wait(lambda: dock.session.is_explained, "the explanation that goes on")
+        walk.quiet()
+        QTest.mouseClick(close, LEFT)
+        walk.rest(0.1)
+        QTest.mouseClick(dock.close_guard.box.findChild(QPushButton, "close_close"), LEFT)
+    walk.wait(lambda: dock.is_closed, "the dock to close")
+    names = [layer.name for layer in walk.viewer.layers]
+    walk.rest(0.3)
+    walk.dock = QuacDock(walk.viewer)
+    walk.viewer.window.add_dock_widget(
+        walk.dock, name="QuAC", area="right", add_vertical_stretch=False
+    )
+    walk.step_name = "reopened"
+    walk.wait(lambda: walk.dock.results.displayed_hybrid, "the explanation of the closed dock", 20)
+    walk.quiet()
+    walk.expect([layer.name for layer in walk.viewer.layers] == names, "the layers have changed")
+    walk.expect(walk.dock.stages.current == "explore", "another stage is in front")
+    predictions = walk.dock.results.predictions
+    walk.expect(predictions and predictions.is_complete, "the predictions are lost")
+
+
+PARTS = (
+    set_up, explore, misprediction, study, volume, stack, images_again, close_and_open
+)  # fmt: skip
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Walk, and print the problems."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -420,7 +393,7 @@ def main(arguments: list[str] | None = None) -> int:
     walk = Walk(folder, options)
     walk.expect(walk.window.width() <= options.width, f"the window is {walk.window.width()} wide")
     try:
-        for part in (set_up, explore, study, volume, stack):
+        for part in PARTS:
             part(walk)
         walk.step("end")
     except Exception:  # noqa: BLE001 - the problems so far are printed with it

@@ -129,14 +129,12 @@ def test_only_one_training_runs_at_a_time(
     assert training.request.output.name == "001"
 
 
-def test_time_left_is_at_most_the_requested_time_and_that_of_the_evaluator(
-    training: Training, tmp_path: Path
-) -> None:
+def test_time_left_is_at_most_the_requested_time(training: Training, tmp_path: Path) -> None:
     training.request = request(tmp_path / "001")  # for five minutes
     training.status = TrainingStatus("training")
     training._start_time = time.monotonic() - 200
     slow = Progress(100, 1000, "training", TrainingState(3, 0.1))
-    assert training._seconds_left(slow, 0.1) == pytest.approx(0.9 * 60 * 8)
+    assert training._seconds_left(slow, 0.1) == pytest.approx(0.9 * 60 * 5)
     training._start_time = time.monotonic() - 20
     assert training._seconds_left(slow, 0.1) == pytest.approx(180, abs=5)
     training.status = None

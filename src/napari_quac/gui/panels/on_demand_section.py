@@ -46,6 +46,7 @@ class NumberTable(QTreeWidget):
     ) -> None:
         super().__init__()
         self._max_rows, self._row_height, self._stretch = max_rows, row_height, stretch
+        self._bar_room = 0
         prepare(self, name)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
@@ -65,12 +66,22 @@ class NumberTable(QTreeWidget):
         others = header.length() - header.sectionSize(column)
         needed = max(self.sizeHintForColumn(column), header.sectionSizeHint(column))
         header.resizeSection(column, max(needed, self.viewport().width() - others))
+        room = self._bar_height()
+        if room != self._bar_room:  # the scroll bar must not cover a row
+            self._bar_room = room
+            self.updateGeometry()
+
+    def _bar_height(self) -> int:
+        is_wide = self.header().length() > self.viewport().width()
+        height: int = self.horizontalScrollBar().sizeHint().height()
+        return height if is_wide else 0
 
     def sizeHint(self) -> QSize:
         """Return the height of the rows, up to the limit."""
         rows = min(max(self.topLevelItemCount(), 2), self._max_rows)
         row_height = max(self.sizeHintForRow(0), self._row_height)
-        return QSize(300, row_height * rows + self.header().sizeHint().height() + 4)
+        height = row_height * rows + self.header().sizeHint().height() + 4
+        return QSize(300, height + self._bar_room)
 
     def minimumSizeHint(self) -> QSize:
         """Return a width that fits any dock."""

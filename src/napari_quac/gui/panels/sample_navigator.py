@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.text import ElidedLabel, set_tone
-from napari_quac.gui.widgets import button, column, connect, narrow, row, spin_box
+from napari_quac.gui.widgets import button, column, connect, flow, narrow, row, spin_box
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
@@ -26,18 +26,17 @@ class SampleNavigator(QWidget):
         self._choices, self._results = choices, results
         self.previous_button = button("‹", "previous_sample_button", clicked=partial(self.step, -1))
         self.next_button = button("›", "next_sample_button", clicked=partial(self.step, 1))
-        narrow(self.previous_button, self.next_button)
         self.spin = spin_box("sample_spin", 1, 1)
+        narrow(self.previous_button, self.next_button, self.spin)  # ‹ and › are its arrows
         self.spin.setKeyboardTracking(False)
         self.misprediction_button = button(
             "Next misprediction",
             "next_misprediction_button",
             clicked=self.next_misprediction_requested,
         )
-        self._selection = row(
-            self.previous_button, self.spin, 1, self.next_button, self.misprediction_button,
-            spacing=4,
-        )  # fmt: skip
+        steps = QWidget()
+        row(self.previous_button, self.spin, self.next_button, spacing=4, parent=steps)
+        self._selection = flow(steps, self.misprediction_button)
         self.id_line = ElidedLabel("", "sample_id", mode=Qt.TextElideMode.ElideLeft)
         self.line = ElidedLabel("", "sample_line")
         self.accuracy_line = AccuracyLine(results, "accuracy_line")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_quac.explain.settings import AUTO
@@ -46,8 +46,14 @@ class QuestionBox(QWidget):
         self.back_button = ui.button(
             "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
         )
-        parts = (self.menu, self.basis_line, self.message, self.strip, self.styles)
-        ui.column(*parts, self.back_button, spacing=5, parent=self)
+        neighbors = QWidget()
+        ui.column(self.message, self.strip, self.styles, spacing=5, parent=neighbors)
+        self.neighbors_button = ui.disclosure_button("Neighbors", "neighbors_button", neighbors)
+        self._about_misprediction = QWidget()
+        line = ui.row(self.basis_line, 1, self.neighbors_button)
+        line.setAlignment(self.basis_line, Qt.AlignmentFlag.AlignVCenter)
+        ui.column(self.menu, line, neighbors, spacing=3, parent=self._about_misprediction)
+        ui.column(self._about_misprediction, self.back_button, spacing=3, parent=self)
         bind(choices, "neighbor_styles", self.styles)
         ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
                 results.events.neighbors, results.events.predictions,
@@ -82,8 +88,7 @@ class QuestionBox(QWidget):
         is_neighbor = self._query.misprediction is not None
         self.back_button.setVisible(is_neighbor)
         self.setVisible(is_wrong or is_neighbor)
-        for widget in (self.menu, self.basis_line, self.message, self.strip, self.styles):
-            widget.setVisible(is_wrong)
+        self._about_misprediction.setVisible(is_wrong)
         if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
         label = prediction.class_names[prediction.truth]
@@ -181,11 +186,13 @@ class SearchPanel(Section):
         )
         self._target_label = ui.muted("Target")
         target_row = ui.row(self._target_label, self.target_menu, 1, self.settings_button)
+        search_row = ui.row(self.explain_button, self.badge, 1, spacing=8)
+        search_row.setAlignment(self.badge, Qt.AlignmentFlag.AlignVCenter)
         self.add(
             self.question,
             target_row,
             self._search_details,
-            ui.row(self.explain_button, self.badge, 1, spacing=8),
+            search_row,
             self.proposals,
         )
         bind(choices, "settings.search.max_tries", self.tries)
