@@ -158,6 +158,9 @@ class Walk:
 
     def key(self, key: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
         """Press a key while the dock has the focus."""
+        if not self.window.isActiveWindow():
+            self.window.activateWindow()
+            self.wait(self.window.isActiveWindow, "the window to be active", 10)
         self.dock.threshold.slider.setFocus()
         QTest.keyClick(self.dock.threshold.slider, key, modifier)
         self.rest(0.05)

@@ -186,7 +186,9 @@ def labels_inside(walk: Walk, plot: Any) -> None:
     """Measure the labels of the axes of a plot."""
     for side in ("bottom", "left"):
         label = plot.getPlotItem().getAxis(side).label
-        place, frame = label.sceneBoundingRect(), plot.sceneRect().adjusted(-2, -2, 2, 2)
+        margin = label.document().documentMargin()  # around the text, without anything in it
+        place = label.sceneBoundingRect().adjusted(margin, margin, -margin, -margin)
+        frame = plot.sceneRect().adjusted(-2, -2, 2, 2)
         walk.expect(frame.contains(place), f"the label of '{plot.objectName()}' {side} is cut")
 
 

@@ -13,7 +13,15 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, column, disclosure_button, grid, link_button, muted, row
+from napari_quac.gui.widgets import (
+    button,
+    column,
+    disclosure_button,
+    flow,
+    grid,
+    link_button,
+    muted,
+)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 10
 MAX_SENTENCES = 5
-NAME_CHARACTERS = 22
+NAME_CHARACTERS = 24
 
 
 class AgreementPanel(Section):
@@ -59,10 +67,9 @@ class AgreementPanel(Section):
         self.details_button = disclosure_button(
             "Details", "agreement_details_button", self._details
         )
-        buttons = row(
-            self.use_best_button, self.use_order_button, self.check_button, None,
-            self.details_button,
-        )  # fmt: skip
+        buttons = flow(
+            self.use_best_button, self.use_order_button, self.check_button, self.details_button
+        )
         self.add(self.sentences[0], buttons, self._details)
         results.events.agreement.connect(self._show)
         results.events.loaded_samples.connect(self._show)
@@ -145,8 +152,9 @@ class AgreementPanel(Section):
             if is_used:
                 self._show_row(number, lines[number], agreement)
         self._headers[1].setText(
-            "Accuracy, best order" if agreement.best.needs_order else "Accuracy"
+            "Best order" if agreement.best.needs_order else "Accuracy"
         )
+        self._headers[1].setToolTip("Accuracy of the predictions, with the best class order.")
         self._color_bars()
         self.confusions.setText(
             f"Confusions with {agreement.best.name}: {confusion_text(agreement, agreement.best)}"
@@ -171,9 +179,10 @@ class AgreementPanel(Section):
         name = self.names[number]
         is_current = line.candidate.is_current
         text = line.name
-        if len(text) > NAME_CHARACTERS:
-            text = f"{text[: NAME_CHARACTERS - 1]}…"
         marks = "present" * is_current or "best" * (line is agreement.best)
+        room = NAME_CHARACTERS - (len(marks) + 3 if marks else 0)
+        if len(text) > room:
+            text = f"{text[: room - 1]}…"
         name.setText(f"{text} ({marks})" if marks else text)
         name.setEnabled(self._can_change and not is_current)
         self.bars[number].set_value(float(line.best_correct.mean()))
