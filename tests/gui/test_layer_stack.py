@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.layer_stack import RESULT
 from napari_quac.gui.layers import NAMES
+from napari_quac.gui.window import canvas_of
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import (
     CornerSamples,
@@ -73,7 +75,7 @@ def test_stack_of_samples_lies_below_the_results(dock: QuacDock) -> None:
     use_stack(dock)
     explain(dock)
     settle_events()
-    assert names(dock) == ["stack", *NAMES]
+    assert names(dock) == ["stack", *NAMES, "frame"]
     for layer in dock.layers.layers.values():
         assert layer.ndim == 3 and tuple(layer.scale) == SCALE
         np.testing.assert_allclose(layer.translate, ORIGIN)
@@ -336,3 +338,22 @@ def test_panels_of_a_sample_without_explanation_say_so(dock: QuacDock) -> None:
         titles = {name: panel.name for name, panel in dock.comparison.panels.items()}
         titles.pop("query")
         assert titles == {name: f"{name} · none" for name in titles}
+
+
+def test_layers_are_removed_in_the_context_of_the_canvas(explained: QuacDock) -> None:
+    """The driver crashes if programs with which the canvas draws are deleted in another one."""
+    canvas = canvas_of(explained)
+    surface, other = QOffscreenSurface(), QOpenGLContext()
+    surface.create()
+    other.setShareContext(canvas.context())
+    assert other.create()
+    used = []
+    layers = explained.viewer.layers
+    layers.events.removed.connect(lambda event: used.append(QOpenGLContext.currentContext()))
+    user = explained.viewer.add_image(np.zeros((4, 4)), name="user")
+    for remove in (lambda: explained.layer_stack.remove("mask"), lambda: layers.remove(user)):
+        assert other.makeCurrent(surface)
+        remove()
+        other.doneCurrent()
+    assert len(used) == 2
+    assert all(context is canvas.context() for context in used)

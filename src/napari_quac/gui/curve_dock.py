@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
-from qtpy.QtWidgets import QToolButton, QWidget
+from qtpy.QtWidgets import QBoxLayout, QToolButton, QWidget
 
 from napari_quac.explain.size_axis import SIZE_AXES
 from napari_quac.gui.binding import bind
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanation
 
 SWATCH = QSize(22, 12)
+MARGINS = 16
+"""Pixels around and between the plot and the legend."""
+QWIDGETSIZE_MAX = (1 << 24) - 1
+"""Qt's largest size, which qtpy does not name for both bindings."""
 
 
 class CurveLegend(QWidget):
@@ -148,7 +152,8 @@ class CurveDock(QWidget):
         side = column(self._legend_area, 1, self.axis_menu, spacing=2)
         body = QWidget()
         body.setProperty("role", "page")
-        row(self.plot, 1, side, spacing=2, parent=body).setContentsMargins(4, 4, 4, 4)
+        self._parts = row(self.plot, 1, side, spacing=2, parent=body)
+        self._parts.setContentsMargins(4, 4, 4, 4)
         column(scroll_area("curve_scroll", body), parent=self)
         self.plot.threshold_picked.connect(self.threshold_picked)
         self.legend.method_picked.connect(self.method_picked)
@@ -172,10 +177,20 @@ class CurveDock(QWidget):
         self._fit_legend()
 
     def _fit_legend(self) -> None:
+        """Put the legend, as wide as its texts, beside the plot or below it."""
         bar = self._legend_area.verticalScrollBar().sizeHint().width()
-        widths = (self.legend.sizeHint().width() + bar, self.axis_menu.sizeHint().width())
-        self._legend_area.setFixedWidth(max(widths))
-        self.axis_menu.setFixedWidth(self._legend_area.width())
+        legend = self.legend.minimumSizeHint().expandedTo(self.legend.sizeHint())
+        width = max(legend.width() + bar + 2, self.axis_menu.sizeHint().width())
+        is_narrow = self.width() < self.plot.minimumSizeHint().width() + width + bar + MARGINS
+        if is_narrow:
+            self._parts.setDirection(QBoxLayout.Direction.TopToBottom)
+            self._legend_area.setFixedHeight(legend.height())
+        else:
+            self._parts.setDirection(QBoxLayout.Direction.LeftToRight)
+            self._legend_area.setMinimumHeight(0)
+            self._legend_area.setMaximumHeight(QWIDGETSIZE_MAX)
+        self._legend_area.setFixedWidth(width)
+        self.axis_menu.setFixedWidth(width)
 
     def show_curves(self) -> None:
         """Draw the curves of all explanations."""

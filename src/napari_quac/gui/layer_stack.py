@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.place import Transform
+from napari_quac.gui.window import canvas_of
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -82,6 +83,7 @@ class LayerStack(QObject):
         self._is_removing = False
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
         self._rest.timeout.connect(self._emit_data_events)
+        viewer.layers.events.removing.connect(self._select_canvas)
         viewer.layers.events.removed.connect(self._on_removed)
         self._adopt()
         _OPEN.add(self)
@@ -90,6 +92,7 @@ class LayerStack(QObject):
         """Disconnect all signals; the layers stay, and the next owner adopts them."""
         _OPEN.discard(self)
         self._rest.stop()
+        self._viewer.layers.events.removing.disconnect(self._select_canvas)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.layers.clear()
 
@@ -281,6 +284,16 @@ class LayerStack(QObject):
         wanted = units(sample, layer.ndim)
         if wanted not in (tuple(map(str, layer.units)), tuple(f"{u:~}" for u in layer.units)):
             layer.units = wanted
+
+    def _select_canvas(self, event: Any) -> None:
+        """Make the canvas current before napari deletes the OpenGL programs of a layer.
+
+        It deletes them at once, in whatever context is current; software drivers crash when the
+        canvas has drawn last with a program that another context deleted.
+        """
+        canvas = canvas_of(self.parent())
+        if canvas is not None:
+            canvas.makeCurrent()
 
     def _on_removed(self, event: Any) -> None:
         for role, layer in list(self.layers.items()):

@@ -256,7 +256,7 @@ class CurvePlot(ScorePlot):
 
     def minimumSizeHint(self) -> QSize:
         """Return the smallest readable size."""
-        return QSize(240, 130)
+        return QSize(180, 130)
 
     @property
     def marker(self) -> tuple[float, float] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 SAMPLES_NAME = "QuAC samples"
@@ -105,6 +106,14 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parent()
     return parent
+
+
+def canvas_of(widget: QWidget) -> QOpenGLWidget | None:
+    """Return the canvas of the window in which a widget is docked, or None."""
+    dock = dock_of(widget)
+    window = dock.parent() if dock is not None else None
+    canvas = window.findChild(QOpenGLWidget) if window is not None else None
+    return canvas if canvas is not None and canvas.isValid() else None
 
 
 def raise_dock(widget: QWidget, behind: QWidget | None = None) -> None:
