@@ -340,9 +340,15 @@ def test_panels_of_a_sample_without_explanation_say_so(dock: QuacDock) -> None:
         assert titles == {name: f"{name} · none" for name in titles}
 
 
-def test_layers_are_removed_in_the_context_of_the_canvas(explained: QuacDock) -> None:
+def test_layers_are_removed_in_the_context_of_the_canvas(make_napari_viewer: Any) -> None:
     """The driver crashes if programs with which the canvas draws are deleted in another one."""
+    viewer = make_napari_viewer(show=True)
+    explained = open_dock(viewer)
+    load(explained)
+    explain(explained)
+    wait(lambda: "mask" in explained.layers.layers and not explained.layers.has_pending_update)
     canvas = canvas_of(explained)
+    assert canvas is not None
     surface, other = QOffscreenSurface(), QOpenGLContext()
     surface.create()
     other.setShareContext(canvas.context())
@@ -357,3 +363,4 @@ def test_layers_are_removed_in_the_context_of_the_canvas(explained: QuacDock) ->
         other.doneCurrent()
     assert len(used) == 2
     assert all(context is canvas.context() for context in used)
+    explained.shut_down()

@@ -29,6 +29,7 @@ from napari_quac.gui.fields import WholeTip
 from napari_quac.gui.text import WrappedLabel
 
 SLACK = 2  # pixels by which a text may be measured wider than it is drawn
+MAIN_LOOP = ("stage_explore", "curve_")  # what must not scroll sideways, in no font and no window
 
 
 def cut_texts(*roots: QWidget) -> list[str]:
@@ -203,7 +204,7 @@ def sideways(root: QWidget) -> list[str]:
         if isinstance(area, QScrollArea):
             body, view = area.widget(), area.viewport()
             bar = area.horizontalScrollBar()
-            if bar.isVisible() and area.objectName().startswith(("stage_", "curve_")):
+            if bar.isVisible() and area.objectName().startswith(MAIN_LOOP):
                 found.append(f"{name_of(area)}: scrolls sideways by {bar.maximum()} px")
             if body is None or bar.isVisible():
                 continue

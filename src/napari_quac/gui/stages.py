@@ -136,7 +136,7 @@ def _page(name: str, parts: Sequence[QWidget]) -> QScrollArea:
     body = QWidget()
     body.setProperty("role", "page")
     layout = column(spacing=2, parent=body)
-    layout.setContentsMargins(10, 6, 10, 6)
+    layout.setContentsMargins(6, 6, 6, 6)
     fill(layout, (*parts, None))
     area = QScrollArea()
     area.setObjectName(f"stage_{name}")

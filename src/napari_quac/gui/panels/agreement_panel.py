@@ -151,9 +151,7 @@ class AgreementPanel(Section):
                 part.setVisible(is_used)
             if is_used:
                 self._show_row(number, lines[number], agreement)
-        self._headers[1].setText(
-            "Best order" if agreement.best.needs_order else "Accuracy"
-        )
+        self._headers[1].setText("Best order" if agreement.best.needs_order else "Accuracy")
         self._headers[1].setToolTip("Accuracy of the predictions, with the best class order.")
         self._color_bars()
         self.confusions.setText(

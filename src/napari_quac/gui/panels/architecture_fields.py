@@ -23,7 +23,7 @@ class ArchitectureFields(QWidget):
         self._variant: dict[str, str] = {}
         self._choices: Mapping[str, tuple[str, ...]] = {}
         self.output_menu = ui.menu("output_menu", picked=self._on_output, n_characters=7)
-        self.part_menu = ui.menu("variant_part_menu", picked=self._show_part, n_characters=7)
+        self.part_menu = ui.menu("variant_part_menu", picked=self._show_part, n_characters=5)
         self.choice_menu = ui.menu("variant_choice_menu", picked=self._on_choice, n_characters=5)
         self.variant_row = QWidget()
         ui.column(labeled_row("Variant", self.part_menu, self.choice_menu), parent=self.variant_row)

@@ -153,7 +153,9 @@ class ExaggerationPanel(Section):
         )
         self.save_button = button("Save…", "exaggeration_save_button", clicked=self._on_save)
         self.line = WrappedLabel("", "exaggeration_line")
-        self.steps = menu("exaggeration_steps", entries=STEPS, picked=self._show_steps)
+        self.steps = menu(
+            "exaggeration_steps", entries=STEPS, picked=self._show_steps, n_characters=10
+        )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         prepare(self.slider, "exaggeration_slider")
         self.slider.valueChanged.connect(self._show_frame)

@@ -97,7 +97,9 @@ class MethodsPanel(Section):
         self._choices, self._results = choices, results
         self.shown_menu = ui.menu("shown_method")
         self.preset_menu = ui.menu(
-            "preset_menu", entries={name: label for name, (label, _) in PRESET_TEXTS.items()}
+            "preset_menu",
+            entries={name: label for name, (label, _) in PRESET_TEXTS.items()},
+            n_characters=12,
         )
         for index, (_, tooltip) in enumerate(PRESET_TEXTS.values()):
             self.preset_menu.setItemData(index, tooltip, Qt.ItemDataRole.ToolTipRole)

@@ -339,7 +339,9 @@ class NetworksPanel(Section):
         )
         self.architecture_fields = ArchitectureFields()
         self.architecture_fields.changed.connect(self._on_architecture)
-        self.style_menu = ui.menu("style_menu", entries=STYLES, picked=self._on_style_picked)
+        self.style_menu = ui.menu(
+            "style_menu", entries=STYLES, picked=self._on_style_picked, n_characters=12
+        )
         ui.column(
             labeled_row("Classes", self.class_names),
             self.preprocessing_fields,

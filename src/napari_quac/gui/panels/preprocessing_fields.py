@@ -47,7 +47,9 @@ class PreprocessingFields(QWidget):
             PERCENTILES: "Per-image percentiles",
             CUSTOM: "Custom",
         }
-        self.preset_menu = ui.menu("normalization_menu", entries=titles, picked=self._on_preset)
+        self.preset_menu = ui.menu(
+            "normalization_menu", entries=titles, picked=self._on_preset, n_characters=12
+        )
         self.value_low, self.value_high = (
             NumberField(name, -1e6, 1e6) for name in ("value_low", "value_high")
         )
@@ -63,7 +65,7 @@ class PreprocessingFields(QWidget):
         for name, field in self.lists.items():
             field.editingFinished.connect(lambda name=name: self._on_list(name))
         self.channels_menu = ui.menu(
-            "classifier_channels", entries=CHANNELS, picked=self._on_channels
+            "classifier_channels", entries=CHANNELS, picked=self._on_channels, n_characters=12
         )
         ui.column(
             labeled_row("Normalization", self.preset_menu),

@@ -43,7 +43,7 @@ from napari_quac.live.display import N_PREVIEWS
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 
-PREVIEW_SIZE = 46
+PREVIEW_SIZE = 42
 N_SUGGESTIONS = 3
 
 
@@ -161,7 +161,7 @@ class SamplesPanel(Section):
 
     def _build_previews(self) -> None:
         self._previews_row = QWidget()
-        previews = row(spacing=4, parent=self._previews_row)
+        previews = row(spacing=2, parent=self._previews_row)
         previews.setContentsMargins(0, 2, 0, 0)
         self.preview_buttons = []
         for number in range(N_PREVIEWS):

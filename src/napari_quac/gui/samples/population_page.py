@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.curve_dock import line_sample
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Summary = tuple[tuple[Population, ...], tuple[BaselineTest, ...]]
 
 SETTLE_MS = 120
+SIDE_WIDTH = 290
+"""Smallest width of the numbers beside the plot, in pixels."""
 EMPTY = "Explain several samples to see their curves."
 ALL_PAIRS = "All class pairs"
 NOTHING: Summary = ((), ())
@@ -54,8 +56,9 @@ class PopulationPage(QWidget):
         self.line = WrappedLabel("", "population_line", role="muted")
         self._grid = ui.grid(1, 8, 2)
         side = QWidget()
-        side.setFixedWidth(290)
-        ui.column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
+        column = ui.column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
+        column.addStrut(SIDE_WIDTH)
+        side.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         ui.row(self.plot, 1, side, spacing=8, parent=self)
         choices.events.size_axis.connect(self.plot.set_size_axis)
         self.plot.set_size_axis(choices.size_axis)

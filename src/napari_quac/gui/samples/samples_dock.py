@@ -69,6 +69,10 @@ class FilterField(TextField):
         choices.events.filter_text.connect(self._show)
         results.events.order.connect(self._show_problem)
 
+    def minimumSizeHint(self) -> QSize:
+        """Return the size hint, which is the width that the row gives to the field."""
+        return self.sizeHint()
+
     def apply(self) -> None:
         """Apply the filter if it is valid."""
         self._later.cancel()
