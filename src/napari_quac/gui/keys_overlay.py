@@ -80,3 +80,4 @@ def show_keys(dock: QWidget, colors: Palette) -> None:
     place.moveCenter(window.geometry().center())
     overlay.move(place.topLeft())
     overlay.show()
+    overlay.activateWindow()  # the key that closes it goes to the active window

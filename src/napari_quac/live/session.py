@@ -198,11 +198,17 @@ class Session:
 
     def undo(self) -> None:
         """Undo the last edit of names, values, filter or threshold."""
-        self.noted.emit(Note(self.history.undo()))
+        self._note_edit(self.history.undo)
 
     def redo(self) -> None:
         """Redo the edit that was undone last."""
-        self.noted.emit(Note(self.history.redo()))
+        self._note_edit(self.history.redo)
+
+    def _note_edit(self, move: Callable[[], str]) -> None:
+        """Undo or redo an edit; a classifier that is loaded again does not end the note."""
+        before = self.choices.classifier
+        text = move()
+        self.noted.emit(Note(text, is_lasting=self.choices.classifier is not before))
 
     # samples
 
