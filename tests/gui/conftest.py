@@ -50,10 +50,14 @@ def open_dock(viewer: Any) -> QuacDock:
     return dock
 
 
-def load(dock: QuacDock, size: int = 32) -> None:
+def use_corners(dock: QuacDock, size: int = 32) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier(size))
     dock.choices.generator = ReadyNetwork(corner_generator(size))
     dock.choices.samples = ReadySamples(CornerSamples(size=size))
+
+
+def load(dock: QuacDock, size: int = 32) -> None:
+    use_corners(dock, size)
     wait(lambda: dock.results.prediction and dock.results.previews)
     wait(lambda: len(dock.layers.layers) == 5 and not dock.controller.running)
 

@@ -16,6 +16,7 @@ import torch
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_quac.errors import QuacError
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.samples.samples_dock import CHIPS
 
@@ -514,7 +515,15 @@ def violations(dock: QuacDock) -> list[str]:
     if dock.is_closed:
         return []
     with indexed(dock):
-        return [f"{check.__name__}: {text}" for check in CHECKS for text in check(dock)]
+        return [f"{check.__name__}: {text}" for check in CHECKS for text in found(check, dock)]
+
+
+def found(check: Callable[[QuacDock], Violations], dock: QuacDock) -> list[str]:
+    """Return what a check finds; while files are loaded, a network may refuse a sample."""
+    try:
+        return list(check(dock))
+    except QuacError as error:
+        return [str(error)]
 
 
 def lasting_violations(dock: QuacDock, seconds: float = 1.5) -> list[str]:

@@ -25,7 +25,7 @@ from napari_quac.gui.dock import QuacDock
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.testing import CornerSamples, corner_classifier, corner_image
 
-from .conftest import explain, load, open_dock, wait
+from .conftest import explain, load, open_dock, use_corners, wait
 from .invariants import lasting_violations, violations
 from .random_walk import Faults, Walker
 
@@ -104,7 +104,8 @@ def walker(
         return docks[-1]
 
     def start(dock: QuacDock) -> None:
-        load(dock)
+        use_corners(dock)
+        wait(lambda: dock.results.prediction and not dock.controller.running)
         dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
 
     start(docks[0])

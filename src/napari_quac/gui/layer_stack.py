@@ -11,6 +11,7 @@ from weakref import WeakSet
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Tracks, Vectors
 from numpy.typing import ArrayLike, NDArray
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.place import Transform
@@ -77,6 +78,7 @@ class LayerStack(QObject):
         self.layers: dict[str, Any] = {}
         self.sample: Sample | None = None
         self._reference: Any = None
+        self._canvas: Any = None
         self._placed: dict[str, Sample] = {}
         self._looks: dict[str, dict[str, Any]] = {}
         self._silent: set[str] = set()
@@ -230,6 +232,7 @@ class LayerStack(QObject):
     def _add(
         self, role: str, values: Any, kind: Kind, n_axes: int, name: str, look: dict[str, Any]
     ) -> Any:
+        self._find_canvas()
         sample = self.displayed_sample()
         selection = self._viewer.layers.selection
         active = selection.active
@@ -291,9 +294,13 @@ class LayerStack(QObject):
         It deletes them at once, in whatever context is current; software drivers crash when the
         canvas has drawn last with a program that another context deleted.
         """
-        canvas = canvas_of(self.parent())
-        if canvas is not None:
-            canvas.makeCurrent()
+        self._find_canvas()
+        if self._canvas is not None and isalive(self._canvas):
+            self._canvas.makeCurrent()
+
+    def _find_canvas(self) -> None:
+        """Remember the canvas, which is not found while the dock is taken out of the window."""
+        self._canvas = canvas_of(self.parent()) or self._canvas
 
     def _on_removed(self, event: Any) -> None:
         for role, layer in list(self.layers.items()):

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.file_walk import files_below
 from napari_quac.data.image_file import read_array, read_image
 from napari_quac.errors import DataError
 from napari_quac.explain.score import quac_score
@@ -49,7 +50,7 @@ def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
         One sentence for each damaged file.
     """
     files, problems = [], []
-    for place in [path] if path.is_file() else sorted(path.rglob("*.json")):
+    for place in [path] if path.is_file() else files_below(path, (".json",)):
         try:
             file = read_quac_file(place)
         except DataError as error:
@@ -381,9 +382,8 @@ class MovedFiles:
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         paths: dict[str, list[Path]] = defaultdict(list)
-        for path in sorted(self.root.rglob("*")):
-            if path.is_file():
-                paths[path.name].append(path)
+        for path in files_below(self.root):
+            paths[path.name].append(path)
         return paths
 
 

@@ -84,7 +84,10 @@ class PopulationPage(QWidget):
         """Summarize the entries of the samples in view, in the worker thread."""
         results = self._results
         opened, columns, order = results.report, results.report_columns, results.order
-        if opened is None or columns is None or order is None or not len(opened.report):
+        if (
+            opened is None or columns is None or columns.differences or order is None
+            or not len(opened.report)
+        ):  # fmt: skip
             self._show_pairs(())
             self._show(NOTHING)
             return

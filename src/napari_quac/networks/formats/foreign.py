@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_quac.data.file_walk import files_below
 from napari_quac.networks.formats.notebook_cell import export_cell, keras_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
@@ -21,7 +22,7 @@ _FRAMEWORKS = {
     "joblib": "scikit-learn",
 }
 _LOG_FILES = ("events.out.tfevents*", "hparams.yaml", "wandb-metadata.json", "wandb-summary.json")
-_CHECKPOINTS = ("*.ckpt", "*.pt", "*.pth", "*.pt2", "*.safetensors", "*.onnx", "*.bin")
+_CHECKPOINTS = (".ckpt", ".pt", ".pth", ".pt2", ".safetensors", ".onnx", ".bin")
 
 
 def foreign_sentence(path: Path, head: bytes) -> str:
@@ -81,7 +82,7 @@ def foreign_folder_sentence(path: Path) -> str:
             "network as ONNX or with napari_quac.export_classifier, then open that file."
         )
     if any(next(path.glob(pattern), None) for pattern in _LOG_FILES):
-        checkpoints = sorted(_checkpoints_in(path), key=lambda file: file.stat().st_mtime)
+        checkpoints = sorted(files_below(path, _CHECKPOINTS), key=lambda file: file.stat().st_mtime)
         if checkpoints:
             advice = f"Choose its newest checkpoint, '{checkpoints[-1].relative_to(path)}'."
             return f"'{name}' is the folder of a training. {advice}"
@@ -180,7 +181,3 @@ def _first_of(path: Path, words: Iterable[bytes]) -> bytes:
     """Return the first of some words that a file holds; empty if it holds none."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return next((word for word in words if content.find(word) >= 0), b"")
-
-
-def _checkpoints_in(path: Path) -> Iterable[Path]:
-    return (file for pattern in _CHECKPOINTS for file in path.rglob(pattern) if file.is_file())
