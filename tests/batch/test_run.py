@@ -336,3 +336,19 @@ def test_full_disk_ends_the_run(plan, monkeypatch):
     monkeypatch.setattr("napari_quac.reports.atomic._write", no_space)
     with pytest.raises(StorageError, match="disk is full"):
         batch.run(plan)
+
+
+def test_an_error_after_a_request_to_end_is_no_failure_of_a_sample(plan, monkeypatch):
+    from napari_quac.generators.generated.lookup import GeneratedImages
+
+    def interrupted_in_a_library(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise RuntimeError("error of a library") from None
+
+    monkeypatch.setattr(GeneratedImages, "propose", interrupted_in_a_library)
+    path = write_plan(plan, plan.output.parent)
+    assert main(["run", str(path)]) == 130
+    assert not list(ExplanationStore.open(plan.output).entries())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,11 @@ from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
 
 logger = logging.getLogger(__name__)
+stop_requested = threading.Event()
+"""Set when a signal has asked the process to end: an error that follows is no failure of a sample.
+
+Libraries can turn the ``KeyboardInterrupt`` of a signal handler into an error of their own.
+"""
 Earlier = Callable[[Sample, int, int], Explanations | None]
 """Returns earlier explanations of a sample from a source to a target class, if there are any."""
 
@@ -324,7 +330,11 @@ def describe_failure(stage: str, error: Exception, sample_id: str) -> tuple[Fail
     ------
     CancelledError, StorageError
         These concern all remaining work, not one sample.
+    KeyboardInterrupt
+        If a signal has asked the process to end.
     """
+    if stop_requested.is_set():
+        raise KeyboardInterrupt from error
     if isinstance(error, CancelledError | StorageError):
         raise error
     kind = type(error).__name__

@@ -200,10 +200,13 @@ def _client(options: argparse.Namespace) -> AbstractContextManager[Any]:
 @contextmanager
 def _stopped_by_signal() -> Iterator[None]:
     """Let SIGTERM, with which clusters end jobs, stop the run as Control-C does."""
+    from napari_quac.batch.tasks import stop_requested
 
     def stop(*_: Any) -> None:
+        stop_requested.set()
         raise KeyboardInterrupt
 
+    stop_requested.clear()
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

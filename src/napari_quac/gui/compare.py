@@ -174,6 +174,8 @@ class Comparison(QObject):
             if name not in layers or background is None:
                 stack.remove(role)
                 continue
+            if not stack.is_on_sample(layers[name], background):
+                continue  # of the sample before; drawn when its layer changes
             picture = picture_of(background)[..., :3]
             if name in BACKGROUND:
                 veil = picture_of(layers[name])

@@ -159,6 +159,12 @@ class LayerStack(QObject):
         self._place(role, sample)
         return layer
 
+    def is_on_sample(self, *layers: Any) -> bool:
+        """Return True if layers have at least the axes of the displayed sample."""
+        sample = self.displayed_sample()
+        shape = sample.place.size if sample.place is not None else sample.image.shape[1:]
+        return all(layer.ndim >= len(shape) for layer in layers)
+
     def place(self, role: str) -> None:
         """Put a layer where the displayed sample lies, without new data."""
         if role in self.layers:
