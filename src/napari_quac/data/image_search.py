@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_quac.data.image_file import IMAGE_SUFFIXES
+from napari_quac.errors import DataError
 
 SYSTEM_NAMES = frozenset(
     {
@@ -18,6 +20,8 @@ SYSTEM_NAMES = frozenset(
     }
 )  # fmt: skip
 """Names of folders and files that operating systems and storage servers create, lower case."""
+MOST_SECONDS = 5.0
+"""Time after which most files that were found have to be images: a disk can hold millions."""
 MAX_NAMES = 3
 """Number of files that a message names."""
 
@@ -73,7 +77,13 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
         The folder.
     into : iterable of str, optional
         Names of the subfolders to search, without the files beside them; by default all.
+
+    Raises
+    ------
+    DataError
+        If the search takes longer than :data:`MOST_SECONDS` and most files are no images.
     """
+    end = time.monotonic() + MOST_SECONDS
     search, seen_files, seen_folders = ImageSearch(), set[str](), set[str]()
     # folders to search, with their paths without links
     waiting = [(directory, os.path.realpath(directory))]
@@ -91,6 +101,12 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
                 _add_file(search, link, target, seen_files)
             continue
         folder, real = waiting.pop(0)
+        if time.monotonic() > end and len(search.images) < len(search.unread):
+            raise DataError(
+                f"'{directory}' holds mostly other files: after {MOST_SECONDS:.0f} s of search, "
+                f"{len(search.images)} of {len(search.images) + len(search.unread)} files are "
+                "images. Choose the folder of the images itself."
+            )
         if real in seen_folders:
             search.repeated_folders.append(folder)
             continue
