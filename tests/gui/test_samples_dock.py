@@ -175,7 +175,7 @@ def test_predicting_can_be_stopped_and_continued(
     wait(lambda: not dock.controller.running)
     assert dock.results.predictions is None
     button = dock.all_samples.predict_button
-    assert button.text() == "Predict all" and button.isEnabled()
+    assert button.text().startswith("Predict all") and button.isEnabled()  # perhaps with a time
     monkeypatch.setattr("napari_quac.live.rules.PARTIAL_SECONDS", 0.0)
     QTest.mouseClick(button, LEFT)
     wait(
@@ -185,7 +185,7 @@ def test_predicting_can_be_stopped_and_continued(
     wait(lambda: "predictions" not in dock.controller.running)
     table = dock.results.predictions
     assert table is not None and not table.is_complete
-    assert button.text() == "Predict remaining samples"
+    assert button.text().startswith("Predict remaining samples")
     QTest.mouseClick(button, LEFT)
     table_is_whole(dock)
     assert button.isHidden()

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QStyleOptionButton,
     QStyleOptionComboBox,
     QTabBar,
+    QTableView,
     QWidget,
 )
 from superqt import QElidingLabel
@@ -75,6 +76,8 @@ def problems_of(widget: QWidget) -> Iterator[str]:
         yield from of_line_edit(widget)
     elif isinstance(widget, QTabBar):
         yield from of_tabs(widget)
+    elif isinstance(widget, QTableView):
+        yield from of_rows(widget)
     elif isinstance(widget, QHeaderView):
         yield from of_header(widget)
     elif isinstance(widget, QAbstractButton):
@@ -104,6 +107,11 @@ def of_label(label: QLabel) -> Iterator[str]:
         yield f"'{text}' needs {needed_width} px and has {label.width()}"
     if needed_height > label.height() + SLACK:
         yield f"'{text}' needs {needed_height} px of height and has {label.height()}"
+
+
+def of_rows(table: QTableView) -> Iterator[str]:
+    if table.model().rowCount() and table.rowHeight(0) < table.fontMetrics().height():
+        yield f"rows have {table.rowHeight(0)} px for {table.fontMetrics().height()}"
 
 
 def of_button(button: QAbstractButton) -> Iterator[str]:

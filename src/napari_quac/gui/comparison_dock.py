@@ -64,6 +64,7 @@ class ComparisonDock(QWidget):
         self._choices, self._results = choices, results
         self._colors: Palette | None = None
         self._methods: list[str] = []
+        self._later = ui.debouncer(self, 0, self._show)
         self.tiles: dict[str, QToolButton] = {}
         self.table = QTableWidget(0, len(COLUMNS))
         ui.prepare_table(self.table, "comparison_table")
@@ -120,8 +121,9 @@ class ComparisonDock(QWidget):
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
         self._colors = colors
+        ui.fit_rows(self.table, colors.font_points)
         self._drop_tiles(list(self.tiles))
-        self._show()
+        self._later.throttle()  # napari changes all its widgets in this turn
 
     def _head(self) -> QVBoxLayout:
         self.line = ElidedLabel("", "comparison_line")
@@ -193,7 +195,6 @@ class ComparisonDock(QWidget):
             if entry.reason and colors is not None:
                 cell.setForeground(QColor(colors.muted))
             self.table.setItem(number, index, cell)
-        self.table.setRowHeight(number, 21)
 
     def _show_tiles(self, compared: MethodComparison | None) -> None:
         colors = self._colors

@@ -301,12 +301,13 @@ class LayerStack(QObject):
         canvas has drawn last with a program that another context deleted.
         """
         self._find_canvas()
-        if self._canvas is not None and isalive(self._canvas):
+        if self._canvas is not None:
             self._canvas.makeCurrent()
 
     def _find_canvas(self) -> None:
         """Remember the canvas, which is not found while the dock is taken out of the window."""
-        self._canvas = canvas_of(self.parent()) or self._canvas
+        if self._canvas is None or not isalive(self._canvas):
+            self._canvas = canvas_of(self.parent())
 
     def _on_removed(self, event: Any) -> None:
         for role, layer in list(self.layers.items()):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt
+from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QAbstractSpinBox,
@@ -39,6 +40,8 @@ from napari_quac.gui.mnemonic import MnemonicButton
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
 """A function, or a signal that is emitted in turn."""
+LOWEST_ROW, ROW_MARGIN = 21, 4
+"""Smallest height of the rows of a table, and pixels above and below its text."""
 
 
 def button(
@@ -300,6 +303,15 @@ def prepare_table(table: QTableView, name: str) -> None:
     table.verticalHeader().hide()
     table.setShowGrid(False)
     table.setWordWrap(False)
+
+
+def fit_rows(table: QTableView, points: float) -> None:
+    """Give the rows of a table the height of text of ``points``, the size of napari's font."""
+    font = QFont(table.font())
+    font.setPointSizeF(points)
+    height = max(LOWEST_ROW, QFontMetrics(font).height() + ROW_MARGIN)
+    table.verticalHeader().setMinimumSectionSize(height)
+    table.verticalHeader().setDefaultSectionSize(height)
 
 
 def connect(slot: Slot, *signals: Any) -> None:

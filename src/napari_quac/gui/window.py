@@ -112,7 +112,8 @@ def canvas_of(widget: QWidget) -> QOpenGLWidget | None:
     """Return the canvas of the window in which a widget is docked, or None."""
     dock = dock_of(widget)
     window = dock.parent() if dock is not None else None
-    canvas = window.findChild(QOpenGLWidget) if window is not None else None
+    center = window.centralWidget() if isinstance(window, QMainWindow) else None
+    canvas = center.findChild(QOpenGLWidget) if center is not None else None
     return canvas if canvas is not None and canvas.isValid() else None
 
 

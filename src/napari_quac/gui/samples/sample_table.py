@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.palette import Palette
-from napari_quac.gui.widgets import prepare_table
+from napari_quac.gui.widgets import fit_rows, prepare_table
 from napari_quac.live.choices import Choices
 from napari_quac.live.explanation_status import UNKNOWN
 from napari_quac.live.results import Results
@@ -202,7 +202,6 @@ def _column_names(columns: SampleColumns) -> tuple[str, ...]:
     return tuple(names)
 
 
-ROW_HEIGHT = 21
 WIDEST_COLUMN = 210
 
 
@@ -221,8 +220,6 @@ class SampleTable(QTableView):
         self.setTabKeyNavigation(False)
         rows, titles = self.verticalHeader(), self.horizontalHeader()
         rows.setSectionResizeMode(rows.ResizeMode.Fixed)
-        rows.setMinimumSectionSize(ROW_HEIGHT)
-        rows.setDefaultSectionSize(ROW_HEIGHT)
         titles.setHighlightSections(False)
         titles.setSortIndicatorShown(True)
         titles.setSectionsClickable(True)
@@ -244,6 +241,7 @@ class SampleTable(QTableView):
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
         self.rows.set_palette_of(colors)
+        fit_rows(self, colors.font_points)
         self.viewport().update()
 
     def set_hint(self, text: str) -> None:
