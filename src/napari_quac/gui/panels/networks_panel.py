@@ -387,7 +387,11 @@ class NetworksPanel(Section):
 
     def _on_preprocessing(self, preprocessing: Preprocessing) -> None:
         recipe, classifier = self._choices.classifier, self._results.loaded_classifier
-        if recipe is None or classifier is None or preprocessing == classifier.preprocessing:
+        if classifier is None or preprocessing == classifier.preprocessing:
+            return
+        if recipe is None or not hasattr(
+            recipe, "preprocessing"
+        ):  # a network that was made elsewhere
             return
         with self._history.edit("preprocessing"):
             self._choices.classifier = replace(recipe, preprocessing=preprocessing)
