@@ -192,6 +192,7 @@ class JobRunner:
         """Cancel the job in a slot; True if there was one."""
         if self.running.pop(slot, None) is None:
             return False
+        self._tickets[slot] = object()  # its result may be under way already
         self.lane.cancel(slot)
         self.running_changed.emit()
         return True
