@@ -105,7 +105,8 @@ def walker(
 
     def start(dock: QuacDock) -> None:
         use_corners(dock)
-        wait(lambda: dock.results.prediction and not dock.controller.running)
+        # the thread of a closed dock may have to read a whole folder to its end
+        wait(lambda: dock.results.prediction and not dock.controller.running, 240)
         dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
 
     start(docks[0])
