@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from napari_quac.data.file_walk import MOST_SECONDS
 from napari_quac.data.image_file import IMAGE_SUFFIXES
 from napari_quac.errors import DataError
 
@@ -20,8 +21,6 @@ SYSTEM_NAMES = frozenset(
     }
 )  # fmt: skip
 """Names of folders and files that operating systems and storage servers create, lower case."""
-MOST_SECONDS = 5.0
-"""Time after which most files that were found have to be images: a disk can hold millions."""
 MAX_NAMES = 3
 """Number of files that a message names."""
 
@@ -81,7 +80,7 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
     Raises
     ------
     DataError
-        If the search takes longer than :data:`MOST_SECONDS` and most files are no images.
+        If the search takes longer than :data:`MOST_SECONDS` and most files are not images.
     """
     end = time.monotonic() + MOST_SECONDS
     search, seen_files, seen_folders = ImageSearch(), set[str](), set[str]()

@@ -260,7 +260,7 @@ class PointsPanel(Section):
         self.message.follow(self._controller.problems, "points")
         self.message.requested.connect(self._on_requested)
         self.add(
-            ui.row(self.use_button, self.explain_check, None, self.details_button, spacing=8),
+            ui.flow(self.use_button, self.explain_check, self.details_button, spacing=8),
             self.message,
         )
 
