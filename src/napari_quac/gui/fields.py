@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from qtpy.QtCore import QEvent, QSize
-from qtpy.QtGui import QHelpEvent
+from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QStyle,
     QStyleOptionComboBox,
-    QToolTip,
 )
 
 from napari_quac.gui.control_names import prepare
@@ -25,13 +24,21 @@ LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
 
 
 class WholeTip:
-    """Mixin for fields: a tooltip begins with the text of the field if it does not fit."""
+    """Mixin for fields: a tooltip begins with the text of the field if it does not fit.
+
+    The tooltip is completed while the mouse is over the field. Overriding ``event`` instead would
+    run Python for each of the thousand events of a change of the theme.
+    """
+
+    _completed = _tip = ""
 
     @property
     def whole_tip(self) -> str:
         """The tooltip that is displayed."""
         widget: Any = self
         text, tip = self.whole_text(), widget.toolTip()
+        if tip and tip == self._completed:
+            tip = self._tip
         fits = widget.fontMetrics().horizontalAdvance(text) <= self.room()
         return tip if fits or text in tip else f"{text}\n{tip}".strip()
 
@@ -43,16 +50,38 @@ class WholeTip:
         """Return the pixels for the text."""
         raise NotImplementedError
 
-    def event(self, event: QEvent) -> bool:
-        """Show the tooltip."""
-        if event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(cast("QHelpEvent", event).globalPos(), self.whole_tip, self)
-            return True
-        return bool(super().event(event))  # type: ignore[misc]
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Complete the tooltip."""
+        self._complete_tip()
+        super().enterEvent(event)  # type: ignore[misc]
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Return to the tooltip without the text, unless it was changed meanwhile."""
+        widget: Any = self
+        if widget.toolTip() == self._completed:
+            widget.setToolTip(self._tip)
+        self._completed = ""
+        super().leaveEvent(event)  # type: ignore[misc]
+
+    def _complete_tip(self, *_: Any) -> None:
+        widget: Any = self
+        whole = self.whole_tip
+        if not self._completed or widget.toolTip() != self._completed:
+            self._tip = widget.toolTip()
+        self._completed = whole
+        widget.setToolTip(whole)
+
+    def _on_text_changed(self, *_: Any) -> None:
+        if self._completed:
+            self._complete_tip()
 
 
 class Menu(WholeTip, QComboBox):
     """Combo box whose list is as wide as its entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.currentTextChanged.connect(self._on_text_changed)
 
     def whole_text(self) -> str:
         """Return the chosen entry."""
@@ -79,6 +108,10 @@ class Menu(WholeTip, QComboBox):
 
 class TextField(WholeTip, QLineEdit):
     """Field for a line of text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.textChanged.connect(self._on_text_changed)
 
     def whole_text(self) -> str:
         """Return the text, or the placeholder of an empty field."""
