@@ -130,9 +130,10 @@ class Watchdog:
 
     def _sample(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
-            frame = sys._current_frames().get(self._main)
-            if frame is not None:
-                self.samples.append((time.perf_counter(), *_classified(frame)))
+            # no name for the frame here: it would keep painters of a paint event alive
+            self.samples.append(
+                (time.perf_counter(), *_classified(sys._current_frames()[self._main]))
+            )
 
     def gaps(self) -> list[Gap]:
         """Return all gaps longer than 5 ms."""
