@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from qtpy.QtCore import QEvent, QSize
-from qtpy.QtGui import QHelpEvent
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QHelpEvent, QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
@@ -89,6 +89,24 @@ class TextField(WholeTip, QLineEdit):
         """Return the pixels for the text."""
         width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
         return width
+
+    def event(self, event: QEvent) -> bool:
+        """Let no shortcut act on text that is typed into a read-only field."""
+        if event.type() == QEvent.Type.ShortcutOverride and self._is_refused_text(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Type; the text that a read-only field refuses does not reach the keys of napari."""
+        super().keyPressEvent(event)
+        if self._is_refused_text(event):
+            event.accept()
+
+    def _is_refused_text(self, event: QEvent) -> bool:
+        key = cast("QKeyEvent", event)
+        has_alt = bool(key.modifiers() & Qt.KeyboardModifier.AltModifier)
+        return self.isReadOnly() and not has_alt and bool(key.text()) and key.text().isprintable()
 
 
 class NumberField(QDoubleSpinBox):
