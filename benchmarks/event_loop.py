@@ -2,12 +2,14 @@
 
 Run with a display, or under Xvfb::
 
-    python benchmarks/event_loop.py [SCENARIO ...] [--rows 100000] [--stacks]
+    python benchmarks/event_loop.py [SCENARIO ...] [--rows 100000] [--stacks LINES]
 
 A gap lies between two ticks of a 2 ms timer, so that several events may share one. Each is divided
 by samples of the stack of the window's thread, one per millisecond:
 
-- *own*: Python of napari-quac, whatever it calls, except drawing;
+- *own*: Python of napari-quac, whatever it calls, except napari and drawing;
+- *layers*: napari's Python that napari-quac called, nearly always to add or remove a layer, which
+  cannot be divided (an image takes 65 ms without any plugin), so that each has a turn of its own;
 - *drawing*: paint events, OpenGL and layout, whoever asked for them;
 - *collection*: the garbage collector;
 - *others*: napari, Qt and other libraries that napari-quac did not call.
@@ -49,7 +51,7 @@ from napari_quac.testing import CLASSES, CornerSamples
 TICK_MS = 2
 SAMPLE_SECONDS = 0.001
 OWN_LIMIT, DRAWING_LIMIT = 50.0, 150.0
-PACKAGE = f"{os.sep}napari_quac{os.sep}"
+PACKAGE, NAPARI = f"{os.sep}napari_quac{os.sep}", f"{os.sep}napari{os.sep}"
 DRAWS = {
     "paintEvent",
     "paintGL",
@@ -79,7 +81,7 @@ class Gap:
         return rest * self.shares[kind] / total if total else 0.0
 
     def __str__(self) -> str:
-        parts = [f"{kind} {self.part(kind):.0f}" for kind in ("own", "drawing", "others")]
+        parts = [f"{kind} {self.part(kind):.0f}" for kind in ("own", "layers", "drawing", "others")]
         return (
             f"{self.wall:5.0f} ms (processor {self.processor:.0f}: {', '.join(parts)}, "
             f"collection {self.collection:.0f})"
@@ -128,9 +130,10 @@ class Watchdog:
 
     def _sample(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
-            frame = sys._current_frames().get(self._main)
-            if frame is not None:
-                self.samples.append((time.perf_counter(), *_classified(frame)))
+            # no name for the frame here: it would keep painters of a paint event alive
+            self.samples.append(
+                (time.perf_counter(), *_classified(sys._current_frames()[self._main]))
+            )
 
     def gaps(self) -> list[Gap]:
         """Return all gaps longer than 5 ms."""
@@ -149,17 +152,22 @@ class Watchdog:
 
 
 def _classified(frame) -> tuple[str, str]:
-    """Return the kind of work of a stack, and its innermost line of ours, or of anybody."""
+    """Return the kind of work of a stack, and its innermost and outermost lines of ours."""
     kind, own_line, line = "others", "", f"{frame.f_code.co_qualname}:{frame.f_lineno}"
+    entry, in_napari = "", False
     while frame is not None:
         code = frame.f_code
         if code.co_name in DRAWS or code.co_name.startswith("paint"):
             return "drawing", line
-        if PACKAGE in code.co_filename and not own_line:
-            place = code.co_filename.split(PACKAGE)[-1]
-            kind, own_line = "own", f"{place}:{frame.f_lineno} {code.co_qualname} ({line})"
+        if PACKAGE in code.co_filename:
+            entry = f"{code.co_qualname}:{frame.f_lineno}"
+            if not own_line:
+                place = code.co_filename.split(PACKAGE)[-1]
+                kind = "layers" if in_napari else "own"
+                own_line = f"{place}:{frame.f_lineno} {code.co_qualname}"
+        in_napari |= NAPARI in code.co_filename
         frame = frame.f_back
-    return kind, own_line or line
+    return kind, f"{own_line} from {entry}" if own_line else line
 
 
 def wait(condition: Callable[[], object], seconds: float = 600.0) -> None:
@@ -326,7 +334,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--stacks", action="store_true")
+    parser.add_argument("--stacks", type=int, default=0, metavar="LINES")
     options = parser.parse_args()
     QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, tempfile.mkdtemp())
     sys.setswitchinterval(0.001)  # so that samples are taken while the main thread computes
@@ -352,7 +360,7 @@ def main() -> None:
         if busiest.part("own") + busiest.collection > OWN_LIMIT:
             too_long.append(name)
         for gap in (busiest, longest)[: 2 if longest is not busiest else 1]:
-            for line, count in gap.lines.most_common(8 if options.stacks else 0):
+            for line, count in gap.lines.most_common(options.stacks):
                 print(f"        {count:4d}  {line}")
             if options.stacks:
                 print()

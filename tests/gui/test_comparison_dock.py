@@ -35,7 +35,12 @@ def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
     scores = [float(text) for text in texts(dock, 1) if text != "–"]
     assert scores == sorted(scores, reverse=True) and len(scores) >= 5
     available = {row.method for row in compared.rows if row.score is not None}
-    assert set(dock.methods_compared.tiles) == available
+    tiles = dock.methods_compared.tiles
+    assert set(tiles) == available
+    wait(lambda: not any(tile.icon().isNull() for tile in tiles.values()))
+    drawn = {name: tile.icon().cacheKey() for name, tile in tiles.items()}
+    dock.viewer.theme = "light"
+    wait(lambda: all(tile.icon().cacheKey() != drawn[name] for name, tile in tiles.items()))
     missing = [row for row in compared.rows if row.method == "gc"]
     assert "convolution" in missing[0].reason
     assert "left →" in dock.methods_compared.line.text()

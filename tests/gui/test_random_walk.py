@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,11 @@ def walker(
 
     def start(dock: QuacDock) -> None:
         use_corners(dock)
-        # the thread of a closed dock may have to read a whole folder to its end
-        wait(lambda: dock.results.prediction and not dock.controller.running, 240)
+        try:
+            wait(lambda: dock.results.prediction and not dock.controller.running)
+        except AssertionError as error:
+            state = dock.status.line.text(), dock.choices.samples, [*dock.controller.running]
+            raise AssertionError(f"a dock that was opened again is not ready: {state}") from error
         dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
 
     start(docks[0])
@@ -176,7 +180,9 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
     n_events = len(recorded) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
     log = Path(os.environ.get("QUAC_WALK_LOG", tmp_path / "events.jsonl"))
     watched, findings = walker.dock, {}
-    with faults.watch():
+    with ExitStack() as stack:
+        stack.enter_context(faults.watch())
+        stack.callback(walker.write, log)  # also after an exception
         for number in range(n_events):
             walker.perform(recorded[number] if recorded else walker.choose())
             if walker.dock is not watched:
@@ -193,5 +199,4 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
                 print(f"{number + 1} events, {len(findings)} findings", flush=True)
             if len(findings) >= MOST_FINDINGS:
                 break
-    walker.write(log)
     assert not findings, f"{log}\n" + "\n".join(findings.values())

@@ -3,8 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from qtpy.QtCore import QEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
-from napari_quac.gui.fields import NumberField
+from napari_quac.gui.fields import Menu, NumberField, TextField
 from napari_quac.gui.widgets import (
     choose_entry,
     disclosure_button,
@@ -51,3 +54,25 @@ def test_disclosure_button_unfolds_its_body(qtbot: Any) -> None:
     assert body.isHidden()
     toggle.click()
     assert not body.isHidden()
+
+
+@pytest.mark.parametrize("kind", [Menu, TextField])
+def test_tooltip_begins_with_text_that_does_not_fit(qtbot: Any, kind: type) -> None:
+    field = kind()
+    qtbot.addWidget(field)
+    field.setToolTip("What it is for.")
+    set_text = field.setText if kind is TextField else lambda t: (field.clear(), field.addItem(t))
+    field.resize(90, 24)
+    set_text("short")
+    field.show()
+    QTest.mouseMove(field, field.rect().center())
+    qtbot.waitUntil(field.underMouse)
+    assert field.toolTip() == "What it is for."
+    set_text("a text that is much wider than its field " * 2)
+    assert field.toolTip() == f"{field.whole_text()}\nWhat it is for."
+    set_text("short")
+    assert field.toolTip() == "What it is for."
+    set_text("another text that is much wider than its field " * 2)
+    QApplication.sendEvent(field, QEvent(QEvent.Type.Leave))
+    assert field.toolTip() == "What it is for."
+    assert field.whole_tip.startswith("another text")

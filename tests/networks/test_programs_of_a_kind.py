@@ -141,7 +141,9 @@ def test_number_types_written_into_a_program_work(
     network = CastsInside(dtype, casts_back)
     classifier = ClassifierRecipe(script(network, tmp_path)).load("cpu")
     expected = network(images() * 2 - 1).float().softmax(1)
-    torch.testing.assert_close(classifier.predict(images()), expected, atol=1e-5, rtol=0)
+    # the order of additions, and with it the rounding of half precision, differs between processors
+    tolerance = max(1e-5, torch.finfo(dtype).eps)
+    torch.testing.assert_close(classifier.predict(images()), expected, atol=tolerance, rtol=0)
     leaf = images().requires_grad_(True)
     (gradient,) = torch.autograd.grad(classifier.logits(leaf)[:, 0].sum(), leaf)
     assert gradient.abs().max() > 0

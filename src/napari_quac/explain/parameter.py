@@ -10,6 +10,7 @@ import inspect
 import re
 import types
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -127,6 +128,11 @@ def parameters_of(cls: Any) -> tuple[Parameter, ...]:
     >>> [parameter.name for parameter in parameters_of(METHODS["random"])]
     ['sigma', 'seed']
     """
+    return _read(cls)
+
+
+@lru_cache(maxsize=256)
+def _read(cls: Any) -> tuple[Parameter, ...]:
     if not is_dataclass(cls):
         return ()
     hints = get_type_hints(cls, include_extras=True)

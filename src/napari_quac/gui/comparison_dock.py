@@ -64,8 +64,10 @@ class ComparisonDock(QWidget):
         self._choices, self._results = choices, results
         self._colors: Palette | None = None
         self._methods: list[str] = []
-        self._later = ui.debouncer(self, 0, self._show)
+        self._recolor = ui.debouncer(self, 0, self._show_colors)
+        self._draw = ui.debouncer(self, 0, self._draw_next)
         self.tiles: dict[str, QToolButton] = {}
+        self._drawn: dict[QToolButton, tuple[object, ...]] = {}
         self.table = QTableWidget(0, len(COLUMNS))
         ui.prepare_table(self.table, "comparison_table")
         for index, (title, _, _, tooltip) in enumerate(COLUMNS):
@@ -122,8 +124,7 @@ class ComparisonDock(QWidget):
         """Follow napari's theme."""
         self._colors = colors
         ui.fit_rows(self.table, colors.font_points)
-        self._drop_tiles(list(self.tiles))
-        self._later.throttle()  # napari changes all its widgets in this turn
+        self._recolor.throttle()  # napari changes all its widgets in this turn
 
     def _head(self) -> QVBoxLayout:
         self.line = ElidedLabel("", "comparison_line")
@@ -181,10 +182,10 @@ class ComparisonDock(QWidget):
             for number, entry in enumerate(rows):
                 self._fill(number, entry)
         self._show_tiles(compared)
+        self._show_colors()
         self._show_picked()
 
     def _fill(self, number: int, entry: ComparisonRow) -> None:
-        colors = self._colors
         for index, (title, attribute, form, tooltip) in enumerate(COLUMNS):
             measure = getattr(entry, attribute)
             text = "" if measure is None else format(measure, form)
@@ -192,13 +193,20 @@ class ComparisonDock(QWidget):
             cell.setToolTip(entry.reason or tooltip)
             if index:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            if entry.reason and colors is not None:
-                cell.setForeground(QColor(colors.muted))
             self.table.setItem(number, index, cell)
 
-    def _show_tiles(self, compared: MethodComparison | None) -> None:
-        colors = self._colors
+    def _show_colors(self) -> None:
+        """Mute the rows of methods that failed, and draw the pictures for the present theme."""
+        compared, colors = self._results.comparison, self._colors
         if compared is None or colors is None:
+            return
+        for number, entry in enumerate(compared.rows):
+            for column in range(len(COLUMNS) if entry.reason else 0):
+                self.table.item(number, column).setForeground(QColor(colors.muted))
+        self._draw.throttle()
+
+    def _show_tiles(self, compared: MethodComparison | None) -> None:
+        if compared is None:
             self._drop_tiles(list(self.tiles))
             return
         explained = compared.last.explanations
@@ -207,20 +215,29 @@ class ComparisonDock(QWidget):
         self._drop_tiles([name for name in self.tiles if name not in names])
         for position, entry in enumerate(rows):
             tile = self.tiles.get(entry.method) or self._new_tile(entry.method)
-            explanation = explained[entry.method]
-            axis = self._choices.size_axis
-            if tile.property("explanation") != (id(explanation), entry.n, axis):
-                places = axis_positions(FINE_ABSCISSAE, axis)
-                curve = (places, entry.fine_curve)
-                tile.setIcon(QIcon(tile_picture(explanation, *curve, entry.method, colors)))
-                tile.setProperty("explanation", (id(explanation), entry.n, axis))
             tile.setText(f"{entry.true_name}  {entry.score:.2f}")
             tile.setToolTip(
                 f"Show {entry.method}: map, mask at the optimum (yellow) and curve, along a "
-                f"{axis} axis of mask sizes."
+                f"{self._choices.size_axis} axis of mask sizes."
             )
             self._tile_row.removeWidget(tile)
             self._tile_row.insertWidget(position, tile)
+
+    def _draw_next(self) -> None:
+        """Draw one picture that is missing or no longer right; the rest in later turns."""
+        compared, colors, axis = self._results.comparison, self._colors, self._choices.size_axis
+        if compared is None or colors is None:
+            return
+        for entry in compared.rows:
+            tile = self.tiles.get(entry.method)
+            explanation = compared.last.explanations.get(entry.method)
+            drawn = (id(explanation), entry.n, axis, colors)
+            if tile is not None and explanation is not None and self._drawn.get(tile) != drawn:
+                curve = axis_positions(FINE_ABSCISSAE, axis), entry.fine_curve
+                tile.setIcon(QIcon(tile_picture(explanation, *curve, entry.method, colors)))
+                self._drawn[tile] = drawn
+                self._draw.throttle()
+                return
 
     def _new_tile(self, name: str) -> QToolButton:
         tile = ui.link_button("", f"compare_tile_{name}", role="tile", checkable=True)
@@ -236,6 +253,7 @@ class ComparisonDock(QWidget):
         tiles = [self.tiles.pop(name) for name in names]
         for tile in tiles:
             self._group.removeButton(tile)
+            self._drawn.pop(tile, None)
         ui.discard(self._tile_row, tiles)
 
     def _show_picked(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QHelpEvent, QPaintEvent
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QEnterEvent, QKeyEvent, QPaintEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QStyleOptionToolButton,
     QStylePainter,
     QToolButton,
-    QToolTip,
 )
 
 from napari_quac.gui.control_names import prepare
@@ -27,16 +26,26 @@ NUMBER_CHARACTERS = 6
 NUMBER_MARGIN = 16  # pixels of padding and border
 SHORTEST_BUTTON = 60  # pixels
 LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
+_MODIFIER = Qt.KeyboardModifier
+COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.MetaModifier
 
 
 class WholeTip:
-    """Mixin: a tooltip begins with the text of the widget if it does not fit."""
+    """Mixin: a tooltip begins with the text of the widget if it does not fit.
+
+    The tooltip is completed while the mouse is over the widget. Overriding ``event`` instead would
+    run Python for each of the thousand events of a change of the theme.
+    """
+
+    _completed = _tip = ""
 
     @property
     def whole_tip(self) -> str:
         """The tooltip that is displayed."""
         widget: Any = self
         text, tip = self.whole_text(), widget.toolTip()
+        if tip and tip == self._completed:
+            tip = self._tip
         fits = widget.fontMetrics().horizontalAdvance(text) <= self.room()
         return tip if fits or text in tip else f"{text}\n{tip}".strip()
 
@@ -48,16 +57,38 @@ class WholeTip:
         """Return the pixels for the text."""
         raise NotImplementedError
 
-    def event(self, event: QEvent) -> bool:
-        """Show the tooltip."""
-        if event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(cast("QHelpEvent", event).globalPos(), self.whole_tip, self)
-            return True
-        return bool(super().event(event))  # type: ignore[misc]
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Complete the tooltip."""
+        self._complete_tip()
+        super().enterEvent(event)  # type: ignore[misc]
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Return to the tooltip without the text, unless it was changed meanwhile."""
+        widget: Any = self
+        if widget.toolTip() == self._completed:
+            widget.setToolTip(self._tip)
+        self._completed = ""
+        super().leaveEvent(event)  # type: ignore[misc]
+
+    def _complete_tip(self, *_: Any) -> None:
+        widget: Any = self
+        whole = self.whole_tip
+        if not self._completed or widget.toolTip() != self._completed:
+            self._tip = widget.toolTip()
+        self._completed = whole
+        widget.setToolTip(whole)
+
+    def _on_text_changed(self, *_: Any) -> None:
+        if self._completed:
+            self._complete_tip()
 
 
 class Menu(WholeTip, QComboBox):
     """Combo box whose list is as wide as its entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.currentTextChanged.connect(self._on_text_changed)
 
     def whole_text(self) -> str:
         """Return the chosen entry."""
@@ -89,6 +120,11 @@ class ElidedButton(WholeTip, QToolButton):
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
+    def setText(self, text: str) -> None:
+        """Set the text."""
+        super().setText(text)
+        self._on_text_changed()
+
     def whole_text(self) -> str:
         """Return the text."""
         text: str = self.text()
@@ -119,6 +155,10 @@ class ElidedButton(WholeTip, QToolButton):
 class TextField(WholeTip, QLineEdit):
     """Field for a line of text."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.textChanged.connect(self._on_text_changed)
+
     def whole_text(self) -> str:
         """Return the text, or the placeholder of an empty field."""
         text: str = self.text() or self.placeholderText()
@@ -128,6 +168,23 @@ class TextField(WholeTip, QLineEdit):
         """Return the pixels for the text."""
         width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
         return width
+
+    def setReadOnly(self, is_read_only: bool) -> None:
+        """Refuse text, or take it; only a field that refuses text looks at each event."""
+        super().setReadOnly(is_read_only)
+        self.removeEventFilter(self)
+        if is_read_only:
+            self.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep refused text from shortcuts and from the keys of napari, to which Qt passes it."""
+        if not isinstance(event, QKeyEvent) or event.type() == QEvent.Type.KeyRelease:
+            return False
+        is_command = bool(event.modifiers() & COMMAND_KEYS)
+        if is_command or not event.text() or not event.text().isprintable():
+            return False
+        event.accept()
+        return True
 
 
 class NumberField(QDoubleSpinBox):

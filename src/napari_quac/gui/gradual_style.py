@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
@@ -27,6 +29,7 @@ class GradualStyle(QObject):
         super().__init__(widgets[0])
         self._sheet = ""
         self._parts = [part for widget in widgets for part in style_parts(widget)]
+        self._containers = {above for part in self._parts for above in _containers_of(part)}
         self._pending: list[QWidget] = []
         self._timer = QTimer(self, interval=0)
         self._timer.timeout.connect(self._style_next)
@@ -54,8 +57,8 @@ class GradualStyle(QObject):
         """Style a child of the first widget that was added later."""
         if event.type() == QEvent.Type.ChildPolished and self._sheet:
             child = event.child()
-            is_part = isinstance(child, QWidget) and style_parts(child) == [child]
-            if is_part and not child.styleSheet():
+            is_new = isinstance(child, QWidget) and child not in self._containers
+            if is_new and not child.styleSheet() and style_parts(child) == [child]:
                 child.setStyleSheet(self._sheet)
         return False
 
@@ -72,3 +75,8 @@ def style_parts(widget: QWidget) -> list[QWidget]:
         return [widget]
     children = [child for child in widget.children() if isinstance(child, QWidget)]
     return [part for child in children for part in style_parts(child)]
+
+
+def _containers_of(widget: QWidget) -> Iterator[QWidget]:
+    while (widget := widget.parentWidget()) is not None:
+        yield widget

@@ -108,8 +108,9 @@ class KeyBindings(QObject):
                 self._add_shortcut(key, widget)
             if key.key != BOUND_BY_QT:
                 self._bind(key)
+        fields = {child.objectName(): child for w in widgets for child in w.findChildren(QWidget)}
         for name in UNDO_FIELDS:
-            self._give_undo(next(filter(None, (w.findChild(QWidget, name) for w in widgets))))
+            self._give_undo(fields[name])
         dock.installEventFilter(self)
 
     def close(self, window_closes: bool) -> None:

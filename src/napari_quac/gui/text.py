@@ -20,6 +20,9 @@ from superqt import QElidingLabel
 LONG_SECONDS = 5.0
 """Work that takes longer states its time before it is started."""
 
+MOST_HEIGHTS = 8
+"""Heights of a text that a label remembers."""
+
 
 class ElidedLabel(QElidingLabel):
     """One line of plain text, elided where it does not fit; the tooltip has the whole text."""
@@ -75,6 +78,7 @@ class WrappedLabel(QLabel):
         super().__init__(text)
         self._n_lines, self._max_lines, self._is_cut = n_lines, max_lines, False
         self._elided: tuple[tuple[str, int, str], str] | None = None
+        self._heights: dict[tuple[str, str, int, str], int] = {}
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -106,10 +110,14 @@ class WrappedLabel(QLabel):
 
     def heightForWidth(self, width: int) -> int:
         """Return the height of the text when it is broken at ``width``."""
-        document = self._document(width)
-        height: float = document.size().height()
-        reserved: int = self._n_lines * self.fontMetrics().lineSpacing()
-        return max(math.ceil(height), reserved)
+        # a layout asks again and again for the same few widths
+        key = (self.text(), self._tone, width, self.font().key())
+        if key not in self._heights:
+            if len(self._heights) >= MOST_HEIGHTS:
+                self._heights.clear()
+            reserved: int = self._n_lines * self.fontMetrics().lineSpacing()
+            self._heights[key] = max(math.ceil(self._document(width).size().height()), reserved)
+        return self._heights[key]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Update the height for the new width."""

@@ -24,6 +24,7 @@ from napari_quac.explain.score import quac_score
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.quac_json import QuacFile, read_quac_file
 from napari_quac.reports.report import Report
+from napari_quac.stepwise import check_canceled
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
     """
     files, problems = [], []
     for place in [path] if path.is_file() else files_below(path, (".json",)):
+        check_canceled()
         try:
             file = read_quac_file(place)
         except DataError as error:

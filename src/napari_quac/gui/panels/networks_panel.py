@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class NetworksPanel(Section):
         self.size_row.hide()
         self.translations, self.settings_rows = TranslationRows(), GeneratorSettings()
         for rows in (self.translations, self.settings_rows):
-            rows.recipe_changed.connect(self._on_recipe)
+            rows.recipe_changed.connect(partial(setattr, choices, "generator"))
         self.activation = ActivationRow(choices, results, controller)
         self.device_menu = ui.menu(
             "device_menu", entries={"auto": "auto"}, picked=self._on_device_picked
@@ -417,9 +418,6 @@ class NetworksPanel(Section):
         recipe = self._choices.generator if generator is not None else None
         self.settings_rows.show_recipe(recipe, names, loaded_positive)
 
-    def _on_recipe(self, recipe: Any) -> None:
-        self._choices.generator = recipe
-
     def _show_style(self) -> None:
         recipe = self._choices.generator
         is_stargan = hasattr(recipe, "references")
@@ -437,9 +435,8 @@ class NetworksPanel(Section):
 
     def _show_device(self) -> None:
         device = self._choices.device
-        ui.choose_entry(
-            self.device_menu, device if self.device_menu.findData(device) >= 0 else "auto"
-        )
+        is_listed = self.device_menu.findData(device) >= 0
+        ui.choose_entry(self.device_menu, device if is_listed else "auto")
 
 
 def _devices() -> tuple[Any, ...]:
