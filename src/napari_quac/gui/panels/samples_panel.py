@@ -36,7 +36,15 @@ from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.voxel_size import set_voxel_size
-from napari_quac.gui.widgets import button, column, disclosure_button, link_button, narrow, row
+from napari_quac.gui.widgets import (
+    button,
+    column,
+    disclosure_button,
+    flow,
+    link_button,
+    narrow,
+    row,
+)
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.display import N_PREVIEWS
@@ -180,6 +188,7 @@ class SamplesPanel(Section):
             "samples_assumed_button",
             self.assumed_text,
             "Show what is assumed about the samples.",
+            elided=True,
         )
         self.pixel_row = PixelSizeRow(self._choices, self._results)
         self.pixel_row.layer_size_entered.connect(self._on_layer_size)
@@ -203,7 +212,7 @@ class SamplesPanel(Section):
         self.folder_range.setObjectName("folder_range")
         column(
             labeled_row("Range", self.folder_low, self.folder_high, self.use_range_button),
-            row(*self.range_buttons, None),
+            flow(*self.range_buttons),
             parent=self.folder_range,
         )
         self.folder_range.hide()
