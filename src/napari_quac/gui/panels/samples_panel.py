@@ -192,7 +192,10 @@ class SamplesPanel(Section):
         )
         self.pixel_row = PixelSizeRow(self._choices, self._results)
         self.pixel_row.layer_size_entered.connect(self._on_layer_size)
-        self.add(self._previews_row, self.range_line, self.pixel_row)
+        self.units_line = WrappedLabel("", "samples_units", "note")
+        self.units_line.hide()
+        self._mixed_units = ""
+        self.add(self._previews_row, self.range_line, self.pixel_row, self.units_line)
         self.add(self.assumed_button, self.assumed_text)
 
     def _build_folder_range(self) -> None:
@@ -233,6 +236,13 @@ class SamplesPanel(Section):
         self._viewer.reset_view()
         self.layer_menu.choose(layer.name)
         self.use_layer()
+
+    def show_mixed_units(self, sentence: str) -> None:
+        """Show a sentence about a layer that is not to scale with the samples, or none."""
+        self._mixed_units = sentence
+        is_missing = bool(sentence and self.pixel_row.assumptions)
+        hint = " Enter the size under Pixel (nm)." if is_missing else ""
+        self.units_line.show_message(sentence + hint, "note")
 
     def _on_suggestion(self, number: int) -> None:
         self.folder_low.setValue(self._suggestions[number].low)
@@ -324,6 +334,7 @@ class SamplesPanel(Section):
         if not self.folder_range.isHidden():
             self._suggest_ranges()
         self.pixel_row.show_samples()
+        self.show_mixed_units(self._mixed_units)
         if previews:
             self._read_assumptions()
         if problems and not readable_previews:
