@@ -25,6 +25,7 @@ from napari_quac.reading import WRONG_KINDS, is_regular_file
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.quac_json import QuacFile, read_quac_file
 from napari_quac.reports.report import Report
+from napari_quac.stepwise import check_canceled
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
     """
     files, problems = [], []
     for place in [path] if path.is_file() else files_below(path, (".json",)):
+        check_canceled()
         try:
             file = read_quac_file(place)
         except DataError as error:
