@@ -147,10 +147,15 @@ class CancelledError(QuacError):
     """A cancellation by the user; finished results are preserved."""
 
 
+def shorten(text: str, limit: int = 60) -> str:
+    """Return a text of a file for a message, cut to ``limit`` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def one_line(error: BaseException, limit: int | None = 160) -> str:
     """Return the message of an error in one line, of at most ``limit`` characters.
 
     Errors without a message are represented by the name of their class.
     """
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+    return text if limit is None else shorten(text, limit)

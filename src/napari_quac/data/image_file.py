@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import EQUAL_COLORS, ImageArray, has_equal_colors
+from napari_quac.data.npy_file import open_npy
 from napari_quac.data.picture_file import PICTURE_SUFFIXES, read_picture
 from napari_quac.data.tiff_image import read_tiff
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
@@ -146,7 +147,7 @@ def read_image_array(path: Path) -> ImageArray:
         )
     try:
         if suffix == ".npy":
-            content = ImageArray(_read_npy(path))
+            content = ImageArray(np.array(open_npy(path)))
         else:
             content = (read_tiff if suffix in TIFF_SUFFIXES else read_picture)(path)
     except DataError:
@@ -167,14 +168,6 @@ def read_image_array(path: Path) -> ImageArray:
             "Export the image as 8-bit or float32."
         )
     return content
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    array: Any = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ValueError("an archive of several arrays, npz")
-    return array
 
 
 def _channels_first(content: ImageArray, path: Path, n_axes: int = 2) -> NDArray[np.generic]:

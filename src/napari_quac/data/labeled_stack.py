@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from napari_quac.data.assumptions import Assumption
@@ -19,7 +22,10 @@ from napari_quac.data.image_file import MAX_CHANNELS, assumed_range, read_image_
 from napari_quac.data.image_layout import ALL_SPLITS, SplitsError
 from napari_quac.data.image_search import name_some
 from napari_quac.data.label_table import read_table, row_labels, sort_names
+from napari_quac.data.npy_file import open_npy
+from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.reading import WRONG_KINDS, check_regular_file, reading_errors
 
 IMAGE_KEYS = ("images", "image", "x", "data", "imgs", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
@@ -112,6 +118,10 @@ class LabeledStackRecipe:
         ValueRangeError
             If black and white are unknown.
         """
+        with reading_errors(self.path.name, "Save the arrays again as numbers."):
+            return self._read()
+
+    def _read(self) -> LabeledStack:
         path, names = self.path, None
         if path.suffix.lower() == ".npz":
             images, labels, names = self._read_archive()
@@ -172,6 +182,8 @@ class LabeledStackRecipe:
     def _read_archive(self) -> tuple[NDArray[Any], NDArray[Any] | None, Sequence[str] | None]:
         """Return images, labels and class names of an npz."""
         archive = _load(self.path)
+        if not isinstance(archive, NpzFile):
+            raise _unreadable(self.path, ValueError("no archive"))
         with archive:
             arrays = {name.lower(): name for name in archive.files}
             pairs = [_find_pair(arrays, split) for split in self._choose_splits(arrays)]
@@ -188,7 +200,7 @@ class LabeledStackRecipe:
                     if label_key
                 ]
                 names = next((archive[arrays[k]] for k in NAME_KEYS if k in arrays), None)
-            except (ValueError, OSError) as error:
+            except (*WRONG_KINDS, OSError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
                 raise _unreadable(self.path, error) from error
         images = _with_channels_last(images)
         if images.ndim not in (3, 4):
@@ -227,9 +239,7 @@ def _shape(path: Path) -> tuple[int, ...]:
     """Return the shape of a stack without reading its images."""
     if path.suffix.lower() == ".npy":
         return tuple(_load(path).shape)
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
+    with reading_errors(path.name), open_tiff_file(path) as file:
         return tuple(file.series[0].shape)
 
 
@@ -280,9 +290,12 @@ def _class_numbers(labels: NDArray[Any], n_images: int) -> NDArray[Any]:
 
 
 def _load(path: Path) -> Any:
+    if path.suffix.lower() == ".npy":
+        return open_npy(path)
+    check_regular_file(path)
     try:
-        return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None)
-    except (ValueError, OSError, EOFError) as error:
+        return np.load(path, allow_pickle=False)
+    except Exception as error:
         raise _unreadable(path, error) from error
 
 
