@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from napari_quac.data.npy_file import open_npy
 from napari_quac.data.picture_file import PICTURE_SUFFIXES, read_picture
 from napari_quac.data.tiff_image import read_tiff
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.reading import check_regular_file, is_folder
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 IMAGE_SUFFIXES = frozenset({".npy", *TIFF_SUFFIXES, *PICTURE_SUFFIXES})
@@ -133,11 +133,9 @@ def read_image_array(path: Path) -> ImageArray:
     ShapeError
         If its colors, pages or frames are not those of one image.
     """
-    if path.is_dir():
+    if is_folder(path):
         raise DataError(f"'{path}' is a folder, not an image. Choose a png, tif or npy file in it.")
-    if not path.exists():
-        raise DataError(f"'{path}' does not exist. Check the path.")
-    if os.path.getsize(path) == 0:
+    if check_regular_file(path) == 0:
         raise DataError(f"'{path.name}' is empty (0 bytes). Copy or export the image again.")
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:

@@ -157,7 +157,7 @@ class LabeledStackRecipe:
         assumed = f"The labels of '{self.path.name}' are those of '{path.name}' beside it."
         assumptions = (Assumption("labels", assumed),) if is_assumed else ()
         if path.suffix.lower() == ".npy":
-            return _texts(_class_numbers(_load(path), n_images), None), assumptions
+            return _texts(_class_numbers(open_npy(path), n_images), None), assumptions
         labels, sentence = row_labels(path, read_table(path), n_images, self.label_column)
         return labels, (*assumptions, *((Assumption("labels", sentence),) if sentence else ()))
 
@@ -181,10 +181,8 @@ class LabeledStackRecipe:
 
     def _read_archive(self) -> tuple[NDArray[Any], NDArray[Any] | None, Sequence[str] | None]:
         """Return images, labels and class names of an npz."""
-        archive = _load(self.path)
-        if not isinstance(archive, NpzFile):
-            raise _unreadable(self.path, ValueError("no archive"))
-        with archive:
+        check_regular_file(self.path)
+        with self.path.open("rb") as file, _open_archive(self.path, file) as archive:
             arrays = {name.lower(): name for name in archive.files}
             pairs = [_find_pair(arrays, split) for split in self._choose_splits(arrays)]
             if not all(key for key, _ in pairs):
@@ -238,7 +236,7 @@ def is_labeled_stack(path: Path) -> bool:
 def _shape(path: Path) -> tuple[int, ...]:
     """Return the shape of a stack without reading its images."""
     if path.suffix.lower() == ".npy":
-        return tuple(_load(path).shape)
+        return tuple(open_npy(path).shape)
     with reading_errors(path.name), open_tiff_file(path) as file:
         return tuple(file.series[0].shape)
 
@@ -256,7 +254,9 @@ def stack_in(directory: Path) -> Path | None:
 
 
 def _read_stack(path: Path) -> NDArray[Any]:
-    content = ImageArray(_load(path)) if path.suffix.lower() == ".npy" else read_image_array(path)
+    content = (
+        ImageArray(open_npy(path)) if path.suffix.lower() == ".npy" else read_image_array(path)
+    )
     array = content.values
     if content.axes == "CZYX":  # colors of the pages of a TIFF
         array = np.moveaxis(array, 0, -1)
@@ -289,14 +289,14 @@ def _class_numbers(labels: NDArray[Any], n_images: int) -> NDArray[Any]:
     return labels.reshape(-1)
 
 
-def _load(path: Path) -> Any:
-    if path.suffix.lower() == ".npy":
-        return open_npy(path)
-    check_regular_file(path)
+def _open_archive(path: Path, file: Any) -> NpzFile:
     try:
-        return np.load(path, allow_pickle=False)
+        archive = np.load(file, allow_pickle=False)
     except Exception as error:
         raise _unreadable(path, error) from error
+    if not isinstance(archive, NpzFile):
+        raise _unreadable(path, ValueError("no archive"))
+    return archive
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
