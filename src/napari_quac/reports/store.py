@@ -140,7 +140,9 @@ class ExplanationStore:
             If there is a store.
         """
         if (folder / INFO).exists():
-            raise DataError(f"'{folder}' contains explanations: add --resume or change the folder.")
+            raise DataError(
+                f"'{folder}' contains explanations. Resume them (--resume), or change the folder."
+            )
 
     @classmethod
     def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
