@@ -23,6 +23,7 @@ from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.gui.widgets import button, connect, menu, row
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -172,7 +173,7 @@ class ExaggerationPanel(Section):
             self.line,
             labeled_row("Steps", self.steps),
             labeled_row("Slider", self.slider),
-            row(self.change_button, 1, self.ladder_button, 1),
+            WrappingRow(self.change_button, 1, self.ladder_button, 1),
             self.plot,
             self.numbers,
         )
