@@ -270,8 +270,9 @@ class SamplesPanel(Section):
                 self.folder_high.setValue(self._suggestions[0].high)
 
         self._controller.run(
-            "image_range", "reading the range of the images", lambda: dataset.suggested_ranges, show
-        )
+            "image_range", "reading the range of the images", lambda: dataset.suggested_ranges,
+            show, inputs=("loaded_samples",),
+        )  # fmt: skip
 
     def _show_layers(self) -> None:
         self._layer_row.setVisible(self.layer_menu.count() > 0)
@@ -345,16 +346,16 @@ class SamplesPanel(Section):
         dataset = self._results.loaded_samples
 
         def show(assumptions: tuple[Assumption, ...]) -> None:
-            if dataset is self._results.loaded_samples:
-                assumptions = (*assumptions, *self.pixel_row.assumptions)
-                kinds = dict.fromkeys(assumption.kind for assumption in assumptions)
-                self.assumed_button.setText(f"Assumed: {', '.join(kinds)}")
-                self.assumed_text.setText("\n".join(f"• {entry}" for entry in assumptions))
-                self.assumed_button.setVisible(bool(assumptions))
+            assumptions = (*assumptions, *self.pixel_row.assumptions)
+            kinds = dict.fromkeys(assumption.kind for assumption in assumptions)
+            self.assumed_button.setText(f"Assumed: {', '.join(kinds)}")
+            self.assumed_text.setText("\n".join(f"• {entry}" for entry in assumptions))
+            self.assumed_button.setVisible(bool(assumptions))
 
         self._controller.run(
-            "assumptions", "listing the assumptions", lambda: assumptions_of(dataset), show
-        )
+            "assumptions", "listing the assumptions", lambda: assumptions_of(dataset), show,
+            inputs=("loaded_samples",),
+        )  # fmt: skip
 
     def _forget_problem(self) -> None:
         self.problem.hide()
