@@ -199,7 +199,7 @@ def _client(options: argparse.Namespace) -> AbstractContextManager[Any]:
 
 @contextmanager
 def _stopped_by_signal() -> Iterator[None]:
-    """Let SIGTERM, with which clusters end jobs, stop the run as Control-C does."""
+    """Let Control-C and SIGTERM, with which clusters end jobs, stop the run and fail no sample."""
     from napari_quac.batch.tasks import stop_requested
 
     def stop(*_: Any) -> None:
@@ -207,11 +207,15 @@ def _stopped_by_signal() -> Iterator[None]:
         raise KeyboardInterrupt
 
     stop_requested.clear()
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    # a shell lets its jobs in the background ignore Control-C
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _warn(info: StoreInfo) -> None:
