@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if VIEWER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("answers") / "trusted-programs.txt"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_trusted(answers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without an answer about programs, and keep the ones of the user."""
+    from napari_quac.networks import consent
+
+    answers.unlink(missing_ok=True)
+    monkeypatch.setattr(consent, "answers_file", lambda: answers)
+    monkeypatch.setattr(consent, "_trusted", set())
+    monkeypatch.setattr(consent, "_trusted_paths", {})
 
 
 @pytest.fixture(autouse=True)

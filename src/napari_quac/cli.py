@@ -10,8 +10,10 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
 
 from napari_quac import __version__
 from napari_quac.commands import (
@@ -76,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        options.run(options)
+        with _consent(options):
+            options.run(options)
         sys.stdout.flush()
     except (QuacError, run.FaultsError) as error:
         notify(f"napari-quac: {one_line(error, limit=None)}")
@@ -101,6 +104,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - the outermost handler, which prints everything
         return _internal_error()
     return DONE
+
+
+@contextmanager
+def _consent(options: argparse.Namespace) -> Iterator[None]:
+    """Refuse programs that the command does not name itself, unless it has ``--trust``."""
+    if options.trust:
+        yield
+        return
+    from napari_quac.networks.consent import consent_required, trust_named
+
+    with consent_required():
+        if options.command != "inspect":  # which describes a file before it is trusted
+            trust_named(_named_paths(vars(options).values()))
+        yield
+
+
+def _named_paths(arguments: Iterable[Any]) -> Iterator[Path]:
+    """Yield what may be a path in parsed arguments, such as that in ``SOURCE:TARGET=FILE``."""
+    for argument in arguments:
+        if isinstance(argument, Path):
+            yield argument
+        elif isinstance(argument, str):
+            parts = argument.split("=")
+            yield from (Path("=".join(parts[n:])) for n in range(len(parts)))
+        elif isinstance(argument, list | tuple):
+            yield from _named_paths(argument)
 
 
 def _internal_error() -> int:

@@ -107,7 +107,8 @@ def walker(
         use_corners(dock)
         # the thread of a closed dock may have to read a whole folder to its end
         wait(lambda: dock.results.prediction and not dock.controller.running, 240)
-        dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
+        recipe = ClassifierRecipe(paths[2], class_names=CLASSES)
+        dock.networks.use_recipes(recipe, dock.choices.generator)
 
     start(docks[0])
     walk = Walker(docks[0], request.param, texts_to_type(paths), paths, reopen)
