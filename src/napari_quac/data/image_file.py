@@ -37,12 +37,12 @@ KEPT_BYTES = Assumption(
 _ASSUMED_RANGES = {
     "u": Assumption(
         "image range",
-        "0 is black and 255 is white, the range of 8 bits. The setting for the range of the "
-        "images (--image-range) changes it.",
+        "0 is black and 255 is white, the range of 8 bits. Another range of the images "
+        "(--image-range) changes it.",
     ),
     "f": Assumption(
         "image range",
-        "0 is black and 1 is white in images of floating-point numbers. The setting for the range "
+        "0 is black and 1 is white in images of floating-point numbers. Another range "
         "of the images (--image-range) changes it.",
     ),
     "b": Assumption("image range", "False is black and True is white."),
@@ -264,9 +264,8 @@ def to_unit_range(
         if array.dtype.kind != "f":
             raise ValueRangeError(
                 f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, but the "
-                "values for black and white are unknown. Enter the range of the images (for "
-                f"instance {_usual_range(array.dtype)}; --image-range on the command line), or "
-                "save them as 8-bit."
+                "values for black and white are unknown. Enter the range of the images, for "
+                f"instance {_usual_range(array.dtype)} (--image-range), or save them as 8-bit."
             )
         image_range = (0.0, 1.0)
     low, high = image_range
@@ -278,7 +277,7 @@ def to_unit_range(
     if lowest < low - slack or highest > high + slack:
         raise ValueRangeError(
             f"'{name}' holds values from {lowest:g} to {highest:g}, expected {low:g} to {high:g}. "
-            "Enter the range of the images (--image-range on the command line), or rescale them."
+            "Enter the range of the images (--image-range), or rescale them."
         )
     if (low, high) == (0.0, 1.0):
         unit = array.astype(np.float32)

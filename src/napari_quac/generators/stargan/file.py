@@ -179,7 +179,8 @@ def write_official(network: StarGAN, path: Path) -> None:
     if hyper != official:
         reason = "it predicts the change" if hyper.residual else "its widths are not the authors'"
         raise CheckpointError(
-            f"The QuAC library cannot read this StarGAN v2: {reason}. Train one with --official."
+            f"The QuAC library cannot read this StarGAN v2: {reason}. Train one in its form "
+            "(--official)."
         )
     states = {name: getattr(network, name).state_dict() for name in PARTS}
     write_file(Path(path), encode(lambda file: torch.save(states, file)))
