@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from napari_quac.errors import DataError, QuacError
+from napari_quac.reading import is_regular_file
 from napari_quac.registry import unknown_name
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def paths_in(node: Any) -> Iterator[Path]:
     if isinstance(node, Path):
         yield node
     elif isinstance(node, str):
-        if _is_file(node):
+        if is_regular_file(Path(node)):
             yield Path(node)
     elif is_dataclass(node) and not isinstance(node, type):
         for entry in fields(node):
@@ -44,13 +45,6 @@ def paths_in(node: Any) -> Iterator[Path]:
     elif isinstance(node, list | tuple | set | frozenset):
         for entry in node:
             yield from paths_in(entry)
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a path, or with a null character
-        return False
 
 
 def from_plain(cls: type[T], values: Any, place: str = "") -> T:

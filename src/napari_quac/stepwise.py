@@ -1,12 +1,15 @@
 """Long work as a generator that yields its progress and returns its result.
 
 This is the only convention for long work: headless code calls ``.result()``, the compute lane
-iterates it, and between two steps it can be stopped or overtaken.
+iterates it, and between two steps it can be stopped or overtaken. Within a step, such as the search
+of a folder, :func:`check_canceled` can end it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from time import perf_counter
@@ -14,6 +17,43 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Canceled(BaseException):
+    """The end of a step whose result nobody waits for any more."""
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def cancelable(is_canceled: Callable[[], bool]) -> Iterator[None]:
+    """Let :func:`check_canceled` end the work of this thread inside of the block.
+
+    Parameters
+    ----------
+    is_canceled : callable
+        Returns True once the work is to end.
+    """
+    before = getattr(_thread, "is_canceled", None)
+    _thread.is_canceled = is_canceled
+    try:
+        yield
+    finally:
+        _thread.is_canceled = before
+
+
+def check_canceled() -> None:
+    """End a step that was canceled; call it between two files of a folder.
+
+    Raises
+    ------
+    Canceled
+        If the work of this thread was canceled.
+    """
+    is_canceled = getattr(_thread, "is_canceled", None)
+    if is_canceled is not None and is_canceled():
+        raise Canceled
 
 
 @dataclass(frozen=True, slots=True, eq=False)

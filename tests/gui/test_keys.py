@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,28 @@ def test_typed_text_is_no_key(shown: QuacDock) -> None:
     QTest.keyClicks(field, "jkhnuwgq,.?/")
     assert field.text() == "jkhnuwgq,.?/" and shown.choices.sample_index == start
     assert not shown.window().findChildren(KeysOverlay)
+
+
+def test_text_typed_into_a_read_only_field_is_no_key(shown: QuacDock, tmp_path: Path) -> None:
+    many, card, called = shown.all_samples.many, shown.all_samples.many_card, list[str]()
+    shown.viewer.bind_key("O", lambda _: called.append("O"), overwrite=True)
+    QTest.mouseClick(shown.all_samples.many_button, Qt.MouseButton.LeftButton)
+    card.folder.setText(str(tmp_path / "store"))
+    QTest.mouseClick(card.start_button, Qt.MouseButton.LeftButton)
+    wait(lambda: many.n_done >= 1)
+    QTest.mouseClick(card.cancel_button, Qt.MouseButton.LeftButton)
+    wait(lambda: many.state == "stopped" and not shown.controller.running)
+    assert card.folder.isReadOnly()
+    focus(card.folder)
+    start = shown.choices.sample_index
+    QTest.keyClicks(card.folder, "/output 2/jknu?")
+    QApplication.processEvents()
+    assert card.folder.text() == str(tmp_path / "store") and card.folder.hasFocus()
+    assert not called and shown.choices.sample_index == start and not shown.controller.running
+    assert not shown.window().findChildren(KeysOverlay)
+    card.folder.selectAll()
+    QTest.keyClick(card.folder, Qt.Key.Key_C, CONTROL)
+    assert QApplication.clipboard().text() == card.folder.text()
 
 
 def test_keys_of_the_active_layer_come_first_in_the_canvas(shown: QuacDock) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,16 @@ def texts_to_type(paths: list[Path]) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """Return the recorded events, if there are any, with paths in this folder."""
+    replay = os.environ.get("QUAC_WALK_REPLAY")
+    if not replay:
+        return []
+    text = re.sub(r"/[^\"]*/test_a_random_walk_shows_nothi\d+", folder.as_posix(),
+                  Path(replay).read_text())  # fmt: skip
+    return [json.loads(line) for line in text.splitlines()]
+
+
 @pytest.fixture
 def walker(
     request: pytest.FixtureRequest, make_napari_viewer: Any, paths: list[Path]
@@ -105,13 +116,17 @@ def walker(
 
     def start(dock: QuacDock) -> None:
         use_corners(dock)
-        # the thread of a closed dock may have to read a whole folder to its end
-        wait(lambda: dock.results.prediction and not dock.controller.running, 240)
+        try:
+            wait(lambda: dock.results.prediction and not dock.controller.running)
+        except AssertionError as error:
+            state = dock.status.line.text(), dock.choices.samples, [*dock.controller.running]
+            raise AssertionError(f"a dock that was opened again is not ready: {state}") from error
         recipe = ClassifierRecipe(paths[2], class_names=CLASSES)
         dock.networks.use_recipes(recipe, dock.choices.generator)
 
     start(docks[0])
-    walk = Walker(docks[0], request.param, texts_to_type(paths), paths, reopen)
+    recorded = read_events(paths[0].parent)
+    walk = Walker(docks[0], request.param, texts_to_type(paths), paths, reopen, recorded)
     yield walk
     walk.close()
     docks[-1].shut_down()
@@ -170,16 +185,14 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
     assert len(CornerSamples()) == 9
     faults = Faults()
     expect_only_known_failures(walker.dock, faults)
-    replay = os.environ.get("QUAC_WALK_REPLAY")
-    recorded = []
-    if replay:
-        recorded = [json.loads(line) for line in Path(replay).read_text().splitlines()]
-    n_events = len(recorded) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
+    n_events = len(walker.events) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
     log = Path(os.environ.get("QUAC_WALK_LOG", tmp_path / "events.jsonl"))
     watched, findings = walker.dock, {}
-    with faults.watch():
+    with ExitStack() as stack:
+        stack.enter_context(faults.watch())
+        stack.callback(walker.write, log)  # also after an exception
         for number in range(n_events):
-            walker.perform(recorded[number] if recorded else walker.choose())
+            walker.go_on()
             if walker.dock is not watched:
                 watched = walker.dock
                 expect_only_known_failures(watched, faults)
@@ -194,5 +207,4 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
                 print(f"{number + 1} events, {len(findings)} findings", flush=True)
             if len(findings) >= MOST_FINDINGS:
                 break
-    walker.write(log)
     assert not findings, f"{log}\n" + "\n".join(findings.values())

@@ -4,11 +4,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from napari_quac.data.file_walk import files_below
+from napari_quac.data.image_search import find_images
 from napari_quac.live.lane import Lane, Priority
+from napari_quac.networks.tensor_file import file_hash
+from napari_quac.reports.quac_read import find_quac_files
 from napari_quac.stepwise import Progress, stepwise
 
 
@@ -163,6 +168,39 @@ def test_closing_during_a_step_ends_the_thread(owner: Owner) -> None:
     assert not owner.lane.is_alive
     owner.submit("late", lambda: 1)
     assert not owner.lane.wait_idle(0.05) or not owner.done
+
+
+def hash_again(path: Path) -> None:
+    (path / "network.pt").write_bytes(time.monotonic_ns().to_bytes(8, "big"))  # not hashed before
+    file_hash(path / "network.pt")
+
+
+@pytest.mark.parametrize("closes", [True, False])
+@pytest.mark.parametrize("search", [files_below, find_images, find_quac_files, hash_again])
+def test_a_search_of_files_ends_within_its_step(
+    owner: Owner, tmp_path: Path, search: Callable[[Path], Any], closes: bool
+) -> None:
+    (tmp_path / "report.json").write_text("{}")
+    started, ended = threading.Event(), threading.Event()
+
+    def search_for_long() -> None:
+        end = time.monotonic() + 20
+        try:
+            while time.monotonic() < end:
+                search(tmp_path)
+                started.set()
+        finally:
+            ended.set()
+
+    owner.submit("a", search_for_long)
+    assert started.wait(10)
+    if closes:
+        assert owner.lane.close(timeout=5)
+        return
+    owner.submit("a", lambda: "the next folder")
+    assert ended.wait(5)
+    owner.fetch()
+    assert owner.done == ["the next folder"] and not owner.failed
 
 
 def test_a_deliver_that_fails_does_not_kill_the_thread() -> None:

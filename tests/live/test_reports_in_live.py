@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_quac.explain.curve import threshold_grid
-from napari_quac.live.choices import ReportFolder
+from napari_quac.live.choices import ReadySamples, ReportFolder
 from napari_quac.live.explain_many import ExplainMany
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_generator
@@ -113,6 +113,30 @@ def test_the_estimate_is_measured_on_one_sample(
     seconds = many.estimate(tmp_path).seconds
     assert seconds == pytest.approx(8 * many.seconds_per_sample)
     assert not many.missing()
+
+
+class OtherSamples(CornerSamples):
+    def sample_id(self, index: int) -> str:
+        return f"other/{index}"
+
+
+def test_samples_that_are_chosen_while_a_report_is_read_stay(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.filter_text = "number = 1"
+    run(session, many, tmp_path / "store")
+    session.choices.report_source = None
+    session.choices.samples = ReadySamples(OtherSamples(n=5))
+    session.wait()
+    session.choices.report_source = ReportFolder(tmp_path / "store")
+    chosen = session.choices.samples = ReadySamples(OtherSamples(n=4))
+    session.wait()
+    assert session.results.report is not None and session.choices.samples is chosen
+    assert session.results.loaded_samples is chosen.dataset
+    session.choices.report_source = ReportFolder(tmp_path / "store")  # asked for once more
+    session.wait()
+    dataset = session.results.loaded_samples
+    assert dataset is not None and dataset.sample_id(0) == "corner/0"
 
 
 def test_an_opened_store_shows_what_was_written_without_computing(

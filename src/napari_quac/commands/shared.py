@@ -30,7 +30,7 @@ REPEATABLE = {"action": "append", "default": []}
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
-    **dict.fromkeys(("X", "LO", "HI"), float),
+    **dict.fromkeys(("X", "LO", "HI", "NM"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),
     "A=B,C=D": class_map,
     "H,W|D,H,W": whole_numbers,
@@ -110,7 +110,7 @@ def add_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=about or None
     )
-    parser.set_defaults(run=run, trust=False)
+    parser.set_defaults(run=run)
     add_options(parser, "--json  print a single JSON document")
     return parser
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from napari_quac.errors import DataError
+from napari_quac.stepwise import check_canceled
 
 MOST_SECONDS = 5.0
 """Time for one search; a home folder or a disk can hold millions of files."""
@@ -30,6 +31,7 @@ def files_below(folder: Path, suffixes: tuple[str, ...] = ()) -> list[Path]:
     end = time.monotonic() + MOST_SECONDS
     found: list[Path] = []
     for parent, _, names in os.walk(folder):
+        check_canceled()
         if time.monotonic() > end:
             raise DataError(
                 f"'{folder}' holds too many files to be searched within {MOST_SECONDS:.0f} s. "

@@ -12,6 +12,7 @@ from pathlib import Path
 from napari_quac.data.file_walk import MOST_SECONDS
 from napari_quac.data.image_file import IMAGE_SUFFIXES
 from napari_quac.errors import DataError
+from napari_quac.stepwise import check_canceled
 
 SYSTEM_NAMES = frozenset(
     {
@@ -99,6 +100,7 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
             else:
                 _add_file(search, link, target, seen_files)
             continue
+        check_canceled()
         folder, real = waiting.pop(0)
         if time.monotonic() > end and len(search.images) < len(search.unread):
             raise DataError(

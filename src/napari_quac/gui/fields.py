@@ -1,18 +1,22 @@
-"""Menus and fields that show their whole text in a tooltip where it does not fit."""
+"""Menus, buttons and fields that show their whole text in a tooltip where it does not fit."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSize
-from qtpy.QtGui import QEnterEvent
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QEnterEvent, QKeyEvent, QPaintEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
     QLineEdit,
+    QSizePolicy,
     QStyle,
     QStyleOptionComboBox,
+    QStyleOptionToolButton,
+    QStylePainter,
+    QToolButton,
 )
 
 from napari_quac.gui.control_names import prepare
@@ -20,13 +24,16 @@ from napari_quac.gui.control_names import prepare
 LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
 NUMBER_CHARACTERS = 6
 NUMBER_MARGIN = 16  # pixels of padding and border
+SHORTEST_BUTTON = 60  # pixels
 LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
+_MODIFIER = Qt.KeyboardModifier
+COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.MetaModifier
 
 
 class WholeTip:
-    """Mixin for fields: a tooltip begins with the text of the field if it does not fit.
+    """Mixin: a tooltip begins with the text of the widget if it does not fit.
 
-    The tooltip is completed while the mouse is over the field. Overriding ``event`` instead would
+    The tooltip is completed while the mouse is over the widget. Overriding ``event`` instead would
     run Python for each of the thousand events of a change of the theme.
     """
 
@@ -43,7 +50,7 @@ class WholeTip:
         return tip if fits or text in tip else f"{text}\n{tip}".strip()
 
     def whole_text(self) -> str:
-        """Return the text of the field."""
+        """Return the text of the widget."""
         raise NotImplementedError
 
     def room(self) -> int:
@@ -106,6 +113,45 @@ class Menu(WholeTip, QComboBox):
         super().showPopup()
 
 
+class ElidedButton(WholeTip, QToolButton):
+    """Button without a frame whose text is elided where it does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def setText(self, text: str) -> None:
+        """Set the text."""
+        super().setText(text)
+        self._on_text_changed()
+
+    def whole_text(self) -> str:
+        """Return the text."""
+        text: str = self.text()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        padding = self.sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        width: int = self.width() - padding
+        return width
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a width that fits any dock."""
+        hint: QSize = self.sizeHint()
+        return QSize(min(hint.width(), SHORTEST_BUTTON), hint.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the text as far as it fits."""
+        option = QStyleOptionToolButton()
+        self.initStyleOption(option)
+        end = Qt.TextElideMode.ElideRight
+        option.text = self.fontMetrics().elidedText(self.text(), end, self.room())
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option)
+        painter.end()
+
+
 class TextField(WholeTip, QLineEdit):
     """Field for a line of text."""
 
@@ -122,6 +168,23 @@ class TextField(WholeTip, QLineEdit):
         """Return the pixels for the text."""
         width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
         return width
+
+    def setReadOnly(self, is_read_only: bool) -> None:
+        """Refuse text, or take it; only a field that refuses text looks at each event."""
+        super().setReadOnly(is_read_only)
+        self.removeEventFilter(self)
+        if is_read_only:
+            self.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep refused text from shortcuts and from the keys of napari, to which Qt passes it."""
+        if not isinstance(event, QKeyEvent) or event.type() == QEvent.Type.KeyRelease:
+            return False
+        is_command = bool(event.modifiers() & COMMAND_KEYS)
+        if is_command or not event.text() or not event.text().isprintable():
+            return False
+        event.accept()
+        return True
 
 
 class NumberField(QDoubleSpinBox):

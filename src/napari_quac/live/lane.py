@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Any
 
 from napari_quac.networks.consent import require_consent
-from napari_quac.stepwise import Progress, Steps
+from napari_quac.stepwise import Canceled, Progress, Steps, cancelable
 
 Deliver = Callable[[Callable[[], None]], None]
 
@@ -161,6 +161,8 @@ class Lane:
     def close(self, timeout: float = 10.0) -> bool:
         """Cancel all jobs; the thread ends after the current step, and no callback follows.
 
+        Searches of folders end within their step; see :func:`~napari_quac.stepwise.check_canceled`.
+
         Parameters
         ----------
         timeout : float
@@ -219,13 +221,16 @@ class Lane:
 
     def _step(self, job: _Job) -> None:
         try:
-            if job.steps is None:
-                outcome = job.start()
-                if not isinstance(outcome, Steps):
-                    self._finish(job, job.on_done, outcome)
-                    return
-                job.steps = iter(outcome)
-            progress = next(job.steps)
+            with cancelable(lambda: job.is_dropped):
+                if job.steps is None:
+                    outcome = job.start()
+                    if not isinstance(outcome, Steps):
+                        self._finish(job, job.on_done, outcome)
+                        return
+                    job.steps = iter(outcome)
+                progress = next(job.steps)
+        except Canceled:
+            return
         except StopIteration as end:
             self._finish(job, job.on_done, end.value)
         except BaseException as error:  # noqa: BLE001 - passed to the owner, whatever it is

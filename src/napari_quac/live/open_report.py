@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.choices import SampleSource
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
@@ -41,12 +42,15 @@ class OpenReport:
         The store of the report, if it has one.
     settings : ExplainSettings
         Masking and procedure of the explanations.
+    chosen_samples : SampleSource or None
+        The samples that were chosen when the report was requested.
     """
 
     report: Report
     folder: Path
     store: ExplanationStore | None = None
     settings: ExplainSettings = field(default_factory=ExplainSettings)
+    chosen_samples: SampleSource | None = None
 
     @cached_property
     def by_sample(self) -> dict[str, list[ReportEntry]]:

@@ -25,6 +25,7 @@ from napari_quac.live.identity import find_origin
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import (
     LoadedExplanations,
+    OpenReport,
     align_report,
     entries_in_view,
     load_explanations,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.verdict import Finding
-    from napari_quac.live.open_report import OpenReport, ReportColumns
+    from napari_quac.live.open_report import ReportColumns
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.baselines import BaselineTest
@@ -156,17 +157,30 @@ def is_comparison_quick(loaded_samples: Dataset, loaded_classifier: Classifier) 
 # reports
 
 
-def load_report(report_source: ReportSource) -> OpenReport:
+def load_report(report_source: ReportSource, *, samples: SampleSource | None = None) -> OpenReport:
     """Read the report."""
-    return report_source.load()
+    return replace(report_source.load(), chosen_samples=samples)
+
+
+def take_report_in_memory(
+    report_source: ReportSource, *, samples: SampleSource | None = None
+) -> OpenReport | None:
+    """Return a report that was read before, such as that of explanations in progress."""
+    in_memory = isinstance(report_source, OpenReport)
+    return load_report(report_source, samples=samples) if in_memory else None
 
 
 def take_report_samples(
     report: OpenReport,
     *, loaded_samples: Dataset | None = None, samples: SampleSource | None = None,
 ) -> SampleSource | None:  # fmt: skip
-    """Show the samples of a report that is about none of the loaded samples."""
+    """Show the samples of a report that is about none of the loaded samples.
+
+    Samples that were chosen while the report was being read stay.
+    """
     dataset = loaded_samples
+    if samples is not None and samples is not report.chosen_samples:
+        return samples
     if dataset is not None and any(
         dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
     ):
@@ -243,7 +257,7 @@ RULES: dict[str, Rule] = {
     "neighbors": Job(find_neighbors, "searching neighbors", Priority.SHORT,
                      clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier")),
     # reports
-    "report": Job(load_report, "opening the explanations"),
+    "report": Job(load_report, "opening the explanations", shortcut=take_report_in_memory),
     "samples": Derived(take_report_samples, "opening the explanations"),
     "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT,
                           clear_on=("sample_list", "loaded_classifier", "loaded_generator")),

@@ -19,6 +19,7 @@ from typing import Any
 
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
+from napari_quac.reading import is_regular_file
 from napari_quac.serialize import paths_in
 
 PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only
@@ -84,7 +85,7 @@ def _programs_at(path: Path) -> Iterator[Program]:
         file = weights_path(path)
     except (CheckpointError, OSError):
         file = path
-    if file.is_file() and is_program(file):
+    if is_regular_file(file) and is_program(file):
         yield Program(path, file_hash(file))
 
 
@@ -209,12 +210,5 @@ def _remembered() -> set[str]:
 def _trust_named_files() -> None:
     """Hash the files that the user has named, once a program is there at all."""
     with _lock:
-        paths, _named[:] = [path for path in _named if _is_file(path)], []
+        paths, _named[:] = [path for path in _named if is_regular_file(path)], []
     trust(program for path in paths for program in _programs_at(path))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # no path at all
-        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickletools
 import re
 import zipfile
@@ -13,6 +12,7 @@ from napari_quac.errors import CheckpointError
 from napari_quac.networks.checkpoint_facts import CLASS_KEYS
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.tensor_file import METADATA_KEYS, damaged, detect_format
+from napari_quac.reading import parse_json
 
 MOST_BYTES = 1 << 26
 """Largest part with a program; weights are elsewhere."""
@@ -99,7 +99,7 @@ def _inputs_of_export(archive: zipfile.ZipFile) -> int:
     names = archive.namelist()
     ends = ("models/model.json", "serialized_exported_program.json")  # the second up to torch 2.7
     name = next(n for end in ends for n in names if n.endswith(end))
-    document: Any = json.loads(_read(archive, name))
+    document: Any = parse_json(_read(archive, name))
     specs = document["graph_module"]["signature"]["input_specs"]
     return sum("user_input" in spec for spec in specs)
 

@@ -8,7 +8,6 @@ consent of the user come from :mod:`~napari_quac.networks.program_text`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import warnings
@@ -27,6 +26,7 @@ from napari_quac.networks.consent import read_program
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.program_text import no_forward_sentence
 from napari_quac.networks.tensor_file import code_sentence, damaged, detect_format
+from napari_quac.reading import parse_json
 
 _READ_ERRORS = (
     RuntimeError, ValueError, TypeError, LookupError, OSError, EOFError, AttributeError,
@@ -301,7 +301,7 @@ def _refuse_code(path: Path, program: bytes) -> None:
         if "aotinductor" in name or content[:4] == b"\x7fELF":
             raise CheckpointError(code_sentence(path, "compiled machine code"))
         try:
-            pickled = name.endswith("_config.json") and _uses_pickle(json.loads(content))
+            pickled = name.endswith("_config.json") and _uses_pickle(parse_json(content))
         except ValueError as error:
             raise damaged(path, f"'{name}' is not valid JSON") from error
         if pickled:

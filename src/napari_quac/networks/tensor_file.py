@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,8 @@ from napari_quac.networks.formats.foreign import (
 )
 from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
+from napari_quac.reading import parse_json
+from napari_quac.stepwise import check_canceled
 
 FileFormat = Literal[
     "torchscript", "exported program", "torch.save", "old torch.save", "pickle", "safetensors",
@@ -33,6 +34,7 @@ METADATA_KEYS = (
     "interpolation", "mean", "output", "pools", "preprocessing", "range", "resize", "source",
     "standardize", "std", "target", "value_range",
 )  # fmt: skip
+HASH_BYTES = 1 << 22  # read at a time; a file of gigabytes takes seconds
 MAX_UNPACKING = 20  # times the size of the file; weights hardly shrink when they are packed
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
 _OTHER_FORMATS = (
@@ -134,8 +136,12 @@ def _stamp(path: Path) -> Stamp:
 @lru_cache(maxsize=64)
 def _hash_at(path: Path, stamp: Stamp) -> str:
     del stamp
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(HASH_BYTES):
+            check_canceled()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def damaged(path: Path, finding: str) -> CheckpointError:
@@ -195,7 +201,7 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
         file.seek(8)
         header = file.read(length)
     try:
-        tensors = json.loads(header)
+        tensors = parse_json(header)
         ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise damaged(path, "its header cannot be read") from error

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import socket
@@ -33,18 +34,28 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
+from napari_quac.reading import WRONG_KINDS, parse_json, read_bytes
 from napari_quac.reports import task_images
-from napari_quac.reports.atomic import remove_leftovers, storage_errors, write_file, write_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
-from napari_quac.reports.record import is_failed, to_json, whole_curve
+from napari_quac.reports.record import check_record, is_failed, to_json, whole_curve
 from napari_quac.reports.store_info import INFO, SCHEMA, StoreInfo, rescue_info
+from napari_quac.storage import (
+    Content,
+    append_line,
+    remove_leftovers,
+    storage_errors,
+    write_file,
+    write_files,
+)
 
 RECORDS = "records"
 IMAGES = "images.zarr"
 TIMINGS = "timings"
 FAULTS = "faults"
 FOLDERS = (RECORDS, IMAGES, TIMINGS)
+ZARR_GROUP = b'{"zarr_format": 3, "node_type": "group"}\n'
 UNAVAILABLE = "MethodUnavailableError"
+MAX_RECORD_BYTES = 1 << 26
 RECORD_BYTES = 12_288
 """Upper limit of the size of a record per method, with its curve."""
 
@@ -122,12 +133,8 @@ class ExplanationStore:
         cls.refuse_existing(folder)
         if folder.exists() and not _is_free(folder):
             raise DataError(f"'{folder}' is not empty. Choose another folder.")
-        with storage_errors(folder):
-            for name in FOLDERS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
-        write_file(folder / IMAGES / "zarr.json", b'{"zarr_format": 3, "node_type": "group"}\n')
         text = json.dumps(info.plain(), indent=1, allow_nan=False)
-        write_file(folder / INFO, text.encode())
+        write_files({folder / IMAGES / "zarr.json": ZARR_GROUP, folder / INFO: text.encode()})
         return cls(folder, info)
 
     @staticmethod
@@ -140,7 +147,9 @@ class ExplanationStore:
             If there is a store.
         """
         if (folder / INFO).exists():
-            raise DataError(f"'{folder}' contains explanations: add --resume or change the folder.")
+            raise DataError(
+                f"'{folder}' contains explanations. Resume them (--resume), or change the folder."
+            )
 
     @classmethod
     def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
@@ -164,10 +173,9 @@ class ExplanationStore:
             state = "is not a folder of explanations" if folder.exists() else "does not exist"
             raise DataError(f"'{folder}' {state} (no '{INFO}'). Choose the folder of a run.")
         try:
-            info = StoreInfo.from_plain(json.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise DataError(f"'{path}' cannot be read ({error.strerror}).") from error
-        except (DataError, ValueError, AttributeError) as error:
+            document = read_bytes(path)
+            info = StoreInfo.from_plain(parse_json(document))
+        except DataError as error:
             rescued = rescue_info(folder / RECORDS)
             if rescued is None:
                 problem = f"'{path}' is damaged ({error}), and no record can be read"
@@ -245,11 +253,11 @@ class ExplanationStore:
         """
         path = self._record_path(key)
         try:
-            record = json.loads(path.read_bytes())
-            record["id"], record["target"]
-        except FileNotFoundError as error:
-            raise DataError(f"There is no record '{key}' in '{self.folder}'.") from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            record = parse_json(read_bytes(path, MAX_RECORD_BYTES))
+            check_record(record, self.info.class_names)
+        except (DataError, ValueError) as error:
+            if not self.has(key):
+                raise DataError(f"There is no record '{key}' in '{self.folder}'.") from error
             reason = f"The record '{path.name}' is damaged ({error}). Explain the sample again."
             self.damaged[key] = reason
             raise DataError(reason) from error
@@ -285,7 +293,7 @@ class ExplanationStore:
         record = self.record(key) if record is None else record
         try:
             return self._entries(key, record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except WRONG_KINDS as error:
             reason = f"The record '{key}' is damaged ({error!r}). Explain the sample again."
             self.damaged[key] = reason
             raise DataError(reason) from error
@@ -345,21 +353,23 @@ class ExplanationStore:
         self._check_writable()
         key = task_key(record["id"], record["target"])
         path = self._record_path(key)
-        with storage_errors(path):
-            path.unlink(missing_ok=True)  # a record never describes other images than its own
+        contents: dict[Path, Content] = {}
         if images:
             place = (record.get("scale"), record.get("translate"), record.get("unit"))
-            write_folder(self.folder / IMAGES / key, task_images.encode(images, *place))
+            contents[self.folder / IMAGES / key] = task_images.encode(images, *place)
         if seconds:
             self._record_seconds(key, seconds)
-        write_file(path, to_json(record))
+        # a record never describes other images than its own
+        write_files({**contents, path: to_json(record)}, outdated=path)
         self._keys[key] = None
         return key
 
     def forget(self, key: str) -> None:
         """Remove a record, so that the sample is explained again."""
         self._check_writable()
-        self._record_path(key).unlink(missing_ok=True)
+        path = self._record_path(key)
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
         self._keys.pop(key, None)
 
     def clean(self) -> int:
@@ -411,10 +421,7 @@ class ExplanationStore:
 
     def write_traceback(self, key: str, details: str) -> None:
         """Write the traceback of an internal error to ``faults/KEY.txt``."""
-        folder = self.folder / FAULTS
-        with storage_errors(folder):
-            folder.mkdir(exist_ok=True)
-        write_file(folder / f"{key}.txt", details.encode(errors="replace"))
+        write_file(self.folder / FAULTS / f"{key}.txt", details.encode(errors="replace"))
 
     def _record_path(self, key: str) -> Path:
         return self.folder / RECORDS / f"{key}.json"
@@ -422,12 +429,17 @@ class ExplanationStore:
     def _check_writable(self) -> None:
         if self.read_only:
             raise StorageError(f"Nothing can be added to '{self.folder}': {self.read_only}.")
+        if not (self.folder / INFO).is_file():
+            raise StorageError(
+                f"'{self.folder}' no longer holds '{INFO}', so nothing was added. Choose a folder "
+                "that stays in its place.",
+                concerns_all=True,
+            )
 
     def _record_seconds(self, key: str, seconds: Mapping[str, float]) -> None:
         path = self.folder / TIMINGS / f"{socket.gethostname()}-{os.getpid()}.jsonl"
         rounded = {name: round(duration, 4) for name, duration in seconds.items()}
-        with storage_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "seconds": rounded}) + "\n")
+        append_line(path, json.dumps({"key": key, "seconds": rounded}))
 
     def _entries(self, key: str, record: Mapping[str, Any]) -> list[ReportEntry | FailedEntry]:
         names = self.info.class_names
@@ -492,10 +504,15 @@ def _is_free(folder: Path) -> bool:
 def _read_timings(folder: Path) -> dict[str, dict[str, float]]:
     seconds: dict[str, dict[str, float]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                seconds[entry["key"]] = entry["seconds"]
-            except (ValueError, KeyError, TypeError):
-                continue  # the last line of a process that was killed
+        with suppress(DataError):  # seconds are no part of the records
+            for line in read_bytes(path).decode(errors="replace").splitlines():
+                _add_seconds(seconds, line)
     return seconds
+
+
+def _add_seconds(seconds: dict[str, dict[str, float]], line: str) -> None:
+    """Add one line of timings; the last line of a process that was killed is incomplete."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        entry = parse_json(line)
+        numbers = {str(name): float(number) for name, number in entry["seconds"].items()}
+        seconds[entry["key"]] = {name: n for name, n in numbers.items() if 0 <= n < math.inf}

@@ -16,6 +16,8 @@ from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, Note
 from napari_quac.live.job_runner import RunningJob
+from napari_quac.live.rule import NO_RULE
+from napari_quac.live.rules import RULES
 
 THROTTLE_MS = 150
 """Steps follow each other faster than they can be read, and each repaint costs a frame."""
@@ -156,7 +158,9 @@ class StatusPanel(QWidget):
         is_elsewhere = failure is not None and failure.slot in self.sections
         self.show_button.setVisible(is_elsewhere)
         if running:
-            self._show_running(running[-1])
+            # short jobs come and go during long ones, such as the report of Explain these
+            lasting = [r for r in running if not RULES.get(r.slot, NO_RULE).is_short]
+            self._show_running((lasting or running)[-1])
         elif failure is not None and is_elsewhere:
             self.line.setText(failure.headline, "bad")
         elif failure is not None:

@@ -12,11 +12,13 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
+from napari_quac.gui.option_names import with_controls
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel, duration, estimated
-from napari_quac.gui.widgets import button, column, menu, row
+from napari_quac.gui.widgets import button, column, menu
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run
@@ -94,7 +96,7 @@ class TrainPanel(Section):
         self.use_now_button = button(text, "train_use_now_button", tip)
         self.use_now_button.clicked.connect(lambda: self._use(self._current_run()))
         self._while_running = QWidget()
-        row(self.stop_button, 1, self.use_now_button, 1, parent=self._while_running)
+        self._while_running.setLayout(WrappingRow(self.stop_button, 1, self.use_now_button, 1))
         self.body_layout.addWidget(self.train_button)
         self.body_layout.addWidget(self._while_running)
 
@@ -127,7 +129,7 @@ class TrainPanel(Section):
         rows = column(
             labeled_row("Previous runs", self.previous_menu),
             self.previous_line,
-            row(self.use_button, 1, self.resume_button, 1),
+            WrappingRow(self.use_button, 1, self.resume_button, 1),
             parent=self._previous_rows,
         )
         rows.setContentsMargins(0, 4, 0, 0)
@@ -169,7 +171,9 @@ class TrainPanel(Section):
         self.train_button.setVisible(not running)
         self.train_button.setEnabled(not problem)
         self.train_button.setText(estimated("Train generator", self._expected_seconds()))
-        self.train_button.setToolTip(problem or "The training runs while you continue working.")
+        self.train_button.setToolTip(
+            with_controls(problem) or "The training runs while you continue working."
+        )
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
         self.settings.setEnabled(not running)
