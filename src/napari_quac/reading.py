@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from napari_quac.errors import DataError, QuacError, one_line
+from napari_quac.errors import DataError, QuacError, is_out_of_memory, one_line
 
 MAX_DEPTH = 100
 """Levels of lists and mappings in a document."""
@@ -59,14 +59,14 @@ def reading_errors(
         yield
     except QuacError:
         raise
-    except MemoryError as error:
-        problem = "states sizes that do not fit into memory: it is damaged or too large"
-        raise error_type(f"'{name}' {problem}. {advice}") from error
     except OSError as error:
         reason = error.strerror or one_line(error, 120)
         raise error_type(f"'{name}' cannot be read ({reason}). {advice}") from error
     except Exception as error:
-        raise error_type(f"'{name}' is damaged ({one_line(error, 120)}). {advice}") from error
+        problem = f"is damaged ({one_line(error, 120)})"
+        if is_out_of_memory(error):
+            problem = "states sizes that do not fit into memory: it is damaged or too large"
+        raise error_type(f"'{name}' {problem}. {advice}") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of libraries in Rust, such as safetensors
             raise

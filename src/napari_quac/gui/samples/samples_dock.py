@@ -20,13 +20,14 @@ from superqt.utils import signals_blocked
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.fields import TextField
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, estimated, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -163,7 +164,8 @@ class FilterChips(QWidget):
         self.count.setText(prefix + grouped(total))
 
 
-ROOM_FOR_ALL = 820
+ROOM_FOR_ALL = 400
+"""Height in pixels for the card of *Explain these* beside a matrix or curves."""
 TABS = (
     ("table", "Table", "Table of all samples."),
     ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
@@ -204,7 +206,7 @@ class SamplesDock(QWidget):
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
-        self.report_note = WrappedLabel("", "report_note")
+        self.report_note = Message("report_note")
         rows = QWidget()
         ui.row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
@@ -218,7 +220,8 @@ class SamplesDock(QWidget):
             self.accuracy_line,
             self.field.problem,
             self.report_note,
-            ui.row(self.pages, 1, self.many_card),
+            self.many_card,
+            self.pages,
             1,
             spacing=4,
             parent=body,
@@ -264,7 +267,7 @@ class SamplesDock(QWidget):
             policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
             self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
-        if key != "table" and self.width() < ROOM_FOR_ALL:
+        if key != "table" and self.height() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
 
@@ -328,7 +331,7 @@ class SamplesDock(QWidget):
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
-            if self.width() < ROOM_FOR_ALL:
+            if self.height() < ROOM_FOR_ALL:
                 self.show_tab("table")
             self.many_card.open()
         else:
