@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -41,6 +42,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if VIEWER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(skip)
+
+
+class ErrorsInSlots(logging.Handler):
+    """The errors that slots have reported instead of raising them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.errors.append(record.exc_info[1])
+
+
+@pytest.fixture
+def errors_in_slots() -> Iterator[ErrorsInSlots]:
+    """Collect the errors of slots, in a test that expects some."""
+    handler, log = ErrorsInSlots(), logging.getLogger("napari_quac.gui.slots")
+    log.addHandler(handler)
+    yield handler
+    log.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def no_errors_in_slots(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a slot has reported an error that the test does not expect."""
+    if "errors_in_slots" in request.fixturenames:
+        yield
+        return
+    handler, log = ErrorsInSlots(), logging.getLogger("napari_quac.gui.slots")
+    log.addHandler(handler)
+    yield
+    log.removeHandler(handler)
+    for error in handler.errors:
+        raise error
 
 
 @pytest.fixture(autouse=True)

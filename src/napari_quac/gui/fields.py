@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.gui.control_names import prepare
+from napari_quac.gui.slots import slots
 
 LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
 NUMBER_CHARACTERS = 6
@@ -25,6 +26,7 @@ _MODIFIER = Qt.KeyboardModifier
 COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.MetaModifier
 
 
+@slots
 class WholeTip:
     """Mixin for fields: a tooltip begins with the text of the field if it does not fit.
 
@@ -108,6 +110,7 @@ class Menu(WholeTip, QComboBox):
         super().showPopup()
 
 
+@slots
 class TextField(WholeTip, QLineEdit):
     """Field for a line of text."""
 

@@ -6,6 +6,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.control_names import name_after
+from napari_quac.gui.slots import slot
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import column, disclosure_button, fill, row
 
@@ -37,7 +38,7 @@ class Section(QWidget):
         self._is_for_folded = False
         self._summary = ElidedLabel("", f"summary_{name}", "muted")
         self._summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.button.toggled.connect(lambda _: self._fit_summary())
+        self.button.toggled.connect(slot(lambda _: self._fit_summary()))
         self.title_line = row(self.button, self._summary, 1000, None, spacing=8)
         self.title_line.setContentsMargins(0, 0, 2, 0)
         rule = QFrame()

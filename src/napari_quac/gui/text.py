@@ -17,6 +17,8 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
 
+from napari_quac.gui.slots import slots
+
 LONG_SECONDS = 5.0
 """Work that takes longer states its time before it is started."""
 
@@ -53,6 +55,7 @@ class ElidedLabel(QElidingLabel):
         return QSize(20, self.sizeHint().height())
 
 
+@slots
 class WrappedLabel(QLabel):
     """Text in as many lines as needed, or allowed, with long names broken.
 

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import (
     button,
@@ -35,6 +36,7 @@ MAX_SENTENCES = 5
 NAME_CHARACTERS = 24
 
 
+@slots
 class AgreementPanel(Section):
     """Conclusion, accuracy of each preprocessing, and buttons to use a better one."""
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QHeaderView, QTreeWidget, QTreeWidgetIte
 from napari_quac.errors import QuacError
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, debouncer
 from napari_quac.live.controller import Controller
@@ -109,6 +110,7 @@ class NumberRow(QTreeWidgetItem):
         return bool(self._values[column] < other._values[column])
 
 
+@slots
 class OnDemandSection(Section):
     """A section that is folded at first, with a line of text and a button for export.
 
@@ -163,6 +165,7 @@ class OnDemandSection(Section):
         """Cancel a pending request."""
         self._later.cancel()
 
+    @slot
     def on_folded(self, is_open: bool) -> None:
         """Request the result of a section that was opened."""
         if is_open:
