@@ -49,11 +49,10 @@ class ErrorsInSlots(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.errors: list[BaseException] = []
+        self.errors: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] is not None:
-            self.errors.append(record.exc_info[1])
+        self.errors.append(record.getMessage())
 
 
 @pytest.fixture
@@ -75,8 +74,7 @@ def no_errors_in_slots(request: pytest.FixtureRequest) -> Iterator[None]:
     log.addHandler(handler)
     yield
     log.removeHandler(handler)
-    for error in handler.errors:
-        raise error
+    assert not handler.errors, "\n".join(handler.errors)
 
 
 @pytest.fixture(autouse=True)

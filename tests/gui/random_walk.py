@@ -8,6 +8,7 @@ import random
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,10 +77,11 @@ class Faults:
             if not any(word in text for word in QUIET):
                 self.note(f"Qt: {text}")
 
+        note = self.note
+
         class InSlots(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
-                if record.exc_info and record.exc_info[0] is not None:
-                    on_exception(*record.exc_info)
+                note(record.getMessage())
 
         in_slots, log = InSlots(), logging.getLogger("napari_quac.gui.slots")
         log.addHandler(in_slots)
@@ -105,16 +107,22 @@ class Walker:
         Part of a control's name to what is typed into it.
     paths : sequence of Path
         Answers of file dialogs.
+    reopen : callable
+        Closes the dock, and returns the next one.
+    recorded : sequence of Event
+        A walk to perform again; its answers take the place of random ones.
     """
 
     def __init__(
         self, dock: QuacDock, seed: int, texts: dict[str, Sequence[str]], paths: Sequence[Path],
-        reopen: Callable[[], QuacDock],
+        reopen: Callable[[], QuacDock], recorded: Sequence[Event] = (),
     ) -> None:  # fmt: skip
         self.dock, self.viewer = dock, dock.viewer
         self.random = random.Random(seed)
         self.texts, self.paths = texts, [str(path) for path in paths]
         self.log: list[Event] = []
+        self._answers = deque(event for event in recorded if event["kind"] == "answer")
+        self.events = [event for event in recorded if event["kind"] != "answer"]
         self._reopen = reopen
         self._n_answers, self._is_closed = 0, False
         self._answer()
@@ -171,8 +179,9 @@ class Walker:
 
     # performance
 
-    def perform(self, event: Event) -> None:
-        """Perform one event and record it."""
+    def go_on(self) -> None:
+        """Perform the next recorded event, else a random one, and record it."""
+        event = self.events.pop(0) if self.events else self.choose()
         self.log.append(event)
         getattr(self, f"_do_{event['kind']}")(event)
         QApplication.processEvents()
@@ -347,42 +356,50 @@ class Walker:
             self._answer_menu(popup)
         elif popup is not None:
             view = popup.findChild(QAbstractItemView)
-            for _ in range(self.random.randrange(4)):
+            answer = self._take_answer(
+                rows=self.random.randrange(4), accept=self.random.random() < 0.8
+            )
+            for _ in range(answer.get("rows", 0)):
                 QTest.keyClick(view or popup, Qt.Key.Key_Down)
-            last = Qt.Key.Key_Return if self.random.random() < 0.8 else Qt.Key.Key_Escape
+            last = Qt.Key.Key_Return if answer.get("accept") else Qt.Key.Key_Escape
             QTest.keyClick(view or popup, last)
         elif isinstance(modal, QFileDialog):
             self._answer_file_dialog(modal)
         elif isinstance(modal, QDialog):
             buttons = [b for b in modal.findChildren(QAbstractButton) if b.isVisible()]
-            if buttons:
-                QTest.mouseClick(self.random.choice(buttons), LEFT)
+            texts = [button.text() for button in buttons]
+            text = self._take_answer(button=self.random.choice(texts or [""])).get("button")
+            if text in texts:
+                QTest.mouseClick(buttons[texts.index(text)], LEFT)
             else:
                 QTest.keyClick(modal, Qt.Key.Key_Escape)
 
+    def _take_answer(self, **answer: Any) -> Event:
+        """Return the next answer of a recorded walk, else the given one, and record it."""
+        event = self._answers.popleft() if self._answers else {"kind": "answer", **answer}
+        self.log.append(event)
+        return event
+
     def _answer_menu(self, menu: QMenu) -> None:
-        actions = [a for a in menu.actions() if a.isEnabled() and not a.isSeparator()]
-        if not actions or self.random.random() < 0.3:
+        actions = {a.text(): a for a in menu.actions() if a.isEnabled() and not a.isSeparator()}
+        text = self.random.choice(list(actions) or [""]) if self.random.random() > 0.3 else ""
+        action = actions.get(self._take_answer(menu=menu.objectName(), action=text).get("action"))
+        if action is None:
             QTest.keyClick(menu, Qt.Key.Key_Escape)
-            return
-        action = self.random.choice(actions)
-        self.log.append({"kind": "answer", "menu": menu.objectName(), "action": action.text()})
-        QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
+        else:
+            QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
 
     def _answer_file_dialog(self, dialog: QFileDialog) -> None:
         field = dialog.findChild(QLineEdit, "fileNameEdit")
-        if field is None or self.random.random() < 0.4:
+        path = self.random.choice(self.paths) if self.random.random() > 0.4 else ""
+        path = self._take_answer(dialog=dialog.windowTitle(), path=path).get("path")
+        if field is None or not path:
             QTest.keyClick(dialog, Qt.Key.Key_Escape)
             return
-        path = self.random.choice(self.paths)
-        self.log.append({"kind": "answer", "dialog": dialog.windowTitle(), "path": path})
         field.setFocus()
         field.selectAll()
         QTest.keyClicks(field, path)
         QTest.keyClick(field, Qt.Key.Key_Return)
-
-    def _do_answer(self, event: Event) -> None:
-        """Answers are given again by the dialogs themselves."""
 
     def write(self, path: Path) -> None:
         """Write the events, one a line."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_quac.data.dataset import Sample
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.layer_stack import RESULT
 from napari_quac.gui.layers import NAMES
@@ -319,6 +322,60 @@ def test_units_are_never_mixed_while_samples_change(dock: QuacDock) -> None:
     assert not any(mixed)
     assert dock.layers.layers["generated"].visible
     assert dock.layers.layers["mask"].opacity == pytest.approx(0.25)
+
+
+class PixelCorners(CornerSamples):
+    """Samples without a pixel size."""
+
+    def __getitem__(self, index: int) -> Sample:
+        return replace(super().__getitem__(index), scale=None, unit=None)
+
+
+@long
+def test_layers_of_other_units_are_named_in_place_of_warnings(dock: QuacDock) -> None:
+    messages: list[str] = []
+
+    def note(notification: Any) -> None:
+        messages.append(notification.message)
+
+    notification_manager.notification_ready.connect(note, position="last")
+    try:
+        networks(dock, 32)
+        dock.choices.samples = ReadySamples(PixelCorners(size=32))
+        settle(dock)
+        viewer, line = dock.viewer, dock.samples.units_line
+        assert line.isHidden()
+        image = np.zeros((4, 40, 40), np.uint8)
+        viewer.add_image(image, name="volume", scale=(40, 4, 4), units=("nm",) * 3)
+        draw(viewer)
+        assert not line.isHidden() and "'volume', which is in nm" in line.text()
+        dock.choices.sample_index = 1
+        settle(dock)
+        draw(viewer)
+        assert not [text for text in messages if "units" in text]  # the dock says it once
+        viewer.add_image(image[0], name="photo")
+        draw(viewer)
+        dock.choices.sample_index = 0
+        settle(dock)
+        draw(viewer)
+        warnings = [text for text in messages if text.startswith("Inconsistent units")]
+        assert len(warnings) == 1  # about two layers of the user
+        viewer.layers["volume"].visible = False
+        viewer.layers.remove("photo")
+        assert line.isHidden()
+        dock.shut_down()
+        viewer.add_image(image[0], name="later")
+        draw(viewer)
+        assert len([text for text in messages if text.startswith("Inconsistent units")]) == 2
+    finally:
+        notification_manager.notification_ready.disconnect(note)
+
+
+def draw(viewer: Any) -> None:
+    """Draw the canvas, which is when napari compares units."""
+    settle_events()
+    viewer.window._qt_viewer.canvas.on_draw(None)
+    settle_events()
 
 
 @long

@@ -88,6 +88,16 @@ def texts_to_type(paths: list[Path]) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """Return the recorded events, if there are any, with paths in this folder."""
+    replay = os.environ.get("QUAC_WALK_REPLAY")
+    if not replay:
+        return []
+    text = re.sub(r"/[^\"]*/test_a_random_walk_shows_nothi\d+", folder.as_posix(),
+                  Path(replay).read_text())  # fmt: skip
+    return [json.loads(line) for line in text.splitlines()]
+
+
 @pytest.fixture
 def walker(
     request: pytest.FixtureRequest, make_napari_viewer: Any, paths: list[Path]
@@ -114,7 +124,8 @@ def walker(
         dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
 
     start(docks[0])
-    walk = Walker(docks[0], request.param, texts_to_type(paths), paths, reopen)
+    recorded = read_events(paths[0].parent)
+    walk = Walker(docks[0], request.param, texts_to_type(paths), paths, reopen, recorded)
     yield walk
     walk.close()
     docks[-1].shut_down()
@@ -173,18 +184,14 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
     assert len(CornerSamples()) == 9
     faults = Faults()
     expect_only_known_failures(walker.dock, faults)
-    replay = os.environ.get("QUAC_WALK_REPLAY")
-    recorded = []
-    if replay:
-        recorded = [json.loads(line) for line in Path(replay).read_text().splitlines()]
-    n_events = len(recorded) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
+    n_events = len(walker.events) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
     log = Path(os.environ.get("QUAC_WALK_LOG", tmp_path / "events.jsonl"))
     watched, findings = walker.dock, {}
     with ExitStack() as stack:
         stack.enter_context(faults.watch())
         stack.callback(walker.write, log)  # also after an exception
         for number in range(n_events):
-            walker.perform(recorded[number] if recorded else walker.choose())
+            walker.go_on()
             if walker.dock is not watched:
                 watched = walker.dock
                 expect_only_known_failures(watched, faults)

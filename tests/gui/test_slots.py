@@ -165,6 +165,8 @@ def test_each_slot_fails_once_and_nothing_is_lost(
     # a slot that follows new samples catches up with the next ones
     dock.choices.samples = ReadySamples(CornerSamples(12))
     settle(dock)
+    dock.choices.sample_index = 5
+    settle(dock)
     explain(dock)
     assert dock.status.failure is None, dock.status.line.text()
     assert dock.results.displayed_hybrid is not None

@@ -128,7 +128,7 @@ def of_button(button: QAbstractButton) -> Iterator[str]:
     else:
         padding = button.sizeHint().width() - needed.width()
         room = button.width() - min(max(padding, 0), 8)
-    if needed.width() > room + SLACK and text not in button.toolTip():
+    if needed.width() > room + SLACK and text not in shown_tip(button):
         yield f"'{text}' needs {needed.width()} px and has {room}"
     if needed.height() > button.height() + SLACK:
         yield f"'{text}' needs {needed.height()} px of height and has {button.height()}"

@@ -100,6 +100,31 @@ def test_a_picked_point_is_explained_once_it_is_predicted(driver: Driver) -> Non
     assert driver.session.results.pair is None, "selecting alone explains nothing"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("samples", ReadySamples(CornerSamples(n=3))),  # still being read when the search begins
+        ("classifier", ReadyNetwork(corner_classifier())),
+        ("sample_index", 2),
+        ("filter_text", "number < 4"),
+    ],
+)
+def test_a_search_for_mispredictions_ends_with_its_question(
+    driver: Driver, name: str, content: Any
+) -> None:
+    driver.load()
+    is_loaded = name in ("samples", "classifier")
+    if is_loaded:
+        setattr(driver.session.choices, name, content)
+    driver.session.next_misprediction()
+    assert "scan" in driver.session.controller.running
+    if not is_loaded:
+        setattr(driver.session.choices, name, content)
+    driver.wait()
+    assert driver.session.choices.sample_index == (content if name == "sample_index" else 0)
+    assert not driver.notes and not driver.failures
+
+
 def test_measuring_explains_a_sample_in_view(driver: Driver) -> None:
     driver.load()
     driver.session.choices.filter_text = "number > 6"

@@ -19,6 +19,7 @@ from napari_quac.explain.method_parameters import check_methods
 from napari_quac.explain.settings import ExplainSettings, refuse_repetition
 from napari_quac.generators import GENERATORS
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.reading import read_yaml, reading_errors
 from napari_quac.registry import Registry, unknown_name
 from napari_quac.reports.store_info import SETTING_NAMES, migrate_settings
 from napari_quac.serialize import abbreviated, from_plain, to_plain
@@ -89,15 +90,10 @@ class BatchPlan:
             If a key, kind, class or method is unknown; the message names the nearest one.
         """
         path = Path(path)
+        values = read_yaml(path)
         try:
-            values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
-        except OSError as error:
-            raise DataError(f"The plan '{path}' cannot be read ({error.strerror}).") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"The plan '{path}' is not a YAML file: {reason}.") from error
-        try:
-            return cls.from_plain(values, path.parent)
+            with reading_errors(path.name, "Correct it."):
+                return cls.from_plain(values, path.parent)
         except QuacError as error:
             raise type(error)(f"The plan '{path}' cannot be used. {error}") from error
 
@@ -187,25 +183,6 @@ class BatchPlan:
             **({"only": list(self.only)} if self.only else {}),
             **({"filter": self.filter} if self.filter else {}),
         }
-
-
-_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if installed
-
-
-class _Loader(_BaseLoader):  # type: ignore[misc]  # PyYAML has no types
-    """YAML loader of plain values that refuses repeated keys."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping after a check of its keys."""
-        keys = set()
-        for key, _ in node.value:
-            if key.value in keys:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"'{key.value}' is there twice", key.start_mark
-                )
-            keys.add(key.value)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
 
 
 def build_classifier(values: Any, base: Path) -> ClassifierRecipe:

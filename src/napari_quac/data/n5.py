@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import json
+import io
 import lzma
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -21,8 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
+from napari_quac.reading import is_regular_file, read_bytes, read_json, reading_errors
 
 CODECS = ("raw", "gzip", "bzip2", "xz", "lz4", "blosc", "zstd")
+DATA_TYPES = frozenset(
+    [f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
+)
+MAX_AXES = 16
+MAX_BLOCK = 1 << 30  # bytes of a file, and of its voxels
+MAX_ATTRIBUTES = 1 << 24  # bytes
 _LZ4_MAGIC = b"LZ4Block"
 
 
@@ -37,11 +45,20 @@ def read_attributes(folder: Path) -> dict[str, Any]:
     path = folder / "attributes.json"
     if not path.is_file():
         return {}
-    try:
-        attributes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{path}' cannot be read as JSON ({error}). Copy it again.") from error
+    attributes = read_json(path, MAX_ATTRIBUTES)
     return attributes if isinstance(attributes, dict) else {}
+
+
+_SIZES = ("dimensions", "blockSize")
+
+
+def _lengths(lengths: Any) -> tuple[int, ...]:
+    """Return positive lengths, the slowest axis first."""
+    if not isinstance(lengths, list) or not 0 < len(lengths) <= MAX_AXES:
+        raise ValueError(f"{lengths!r} is no list of lengths")
+    if not all(type(length) is int and 0 < length < 1 << 48 for length in lengths):
+        raise ValueError(f"{lengths!r} are no lengths")
+    return tuple(reversed(lengths))
 
 
 def is_array(folder: Path) -> bool:
@@ -81,11 +98,14 @@ class N5Array:
             )
         self.folder = folder
         self.attributes = attributes
-        self.shape = tuple(reversed([int(n) for n in attributes["dimensions"]]))
-        self.chunks = tuple(reversed([int(n) for n in attributes["blockSize"]]))
-        self.dtype = np.dtype(attributes["dataType"])
+        with reading_errors(f"{folder.name}/attributes.json", "Correct or copy it."):
+            self.shape, self.chunks = (_lengths(attributes[key]) for key in _SIZES)
+            self.dtype = np.dtype(str(attributes["dataType"]))
+            if len(self.chunks) != len(self.shape) or self.dtype.name not in DATA_TYPES:
+                raise ValueError(f"blocks {self.chunks} of {self.dtype} for {self.shape}")
         self.ndim = len(self.shape)
-        compression = attributes.get("compression") or {"type": attributes.get("compressionType")}
+        compression = attributes.get("compression") or attributes.get("compressionType")
+        compression = compression if isinstance(compression, dict) else {"type": compression}
         self._codec = str(compression.get("type") or "raw")
         self._use_zlib = bool(compression.get("useZlib", False))
         self._read_block = read_block or _bytes_of
@@ -140,26 +160,40 @@ class N5Array:
         try:
             mode, n_axes = struct.unpack_from(">HH", raw)
             sizes = struct.unpack_from(f">{n_axes}I", raw, 4)
+            if n_axes != self.ndim or np.any(np.array(sizes[::-1]) > self.chunks):
+                raise ValueError(f"a block of {sizes[::-1]} in place of {self.chunks}")
             body = 4 + 4 * n_axes + (4 if mode == 1 else 0)
-            numbers = np.frombuffer(self._decode(raw[body:]), self.dtype.newbyteorder(">"))
+            n_bytes = math.prod(sizes) * self.dtype.itemsize
+            if n_bytes > MAX_BLOCK:
+                raise ValueError(f"a block of {n_bytes} bytes")
+            content = self._decode(raw[body:], n_bytes)
+            numbers = np.frombuffer(content, self.dtype.newbyteorder(">"))
             return numbers.reshape(tuple(reversed(sizes))).astype(self.dtype)
         except Exception as error:
             raise DataError(f"The block '{path}' is damaged ({error}). Copy it again.") from error
 
-    def _decode(self, raw: bytes) -> bytes:
-        decoders: dict[str, Callable[[bytes], bytes]] = {
-            "raw": bytes, "bzip2": bz2.decompress, "xz": lzma.decompress, "lz4": _decode_lz4,
-            "gzip": zlib.decompress if self._use_zlib else gzip.decompress,
-        }  # fmt: skip
-        if self._codec in decoders:
-            return decoders[self._codec](raw)
+    def _decode(self, raw: bytes, n_bytes: int) -> bytes:
+        """Unpack a block to at most ``n_bytes``, so that none takes more memory than it states."""
+        source = io.BytesIO(raw)
+        if self._codec == "raw":
+            return raw[:n_bytes]
+        if self._codec == "gzip" and self._use_zlib:
+            return zlib.decompressobj().decompress(raw, n_bytes)
+        if self._codec in ("gzip", "bzip2", "xz"):
+            files = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
+            file: Any = files[self._codec]
+            with file(fileobj=source) if self._codec == "gzip" else file(source) as unpacked:
+                return bytes(unpacked.read(n_bytes))
+        if self._codec == "lz4":
+            return _decode_lz4(raw, n_bytes)
         import numcodecs  # comes with zarr
 
         codec = numcodecs.Blosc() if self._codec == "blosc" else numcodecs.Zstd()
-        return bytes(codec.decode(raw))
+        block = np.empty(n_bytes, dtype=np.uint8)
+        return bytes(codec.decode(raw, out=block))
 
 
-def _decode_lz4(raw: bytes) -> bytes:
+def _decode_lz4(raw: bytes, n_bytes: int) -> bytes:
     """Decode the frames that lz4-java writes: magic, kind, two lengths, checksum, block."""
     import numcodecs
 
@@ -174,6 +208,8 @@ def _decode_lz4(raw: bytes) -> bytes:
         at += packed
         if unpacked == 0:
             break
+        if unpacked > n_bytes:
+            raise ValueError("more LZ4 than the block holds")
         if kind != 0x10:
             block = bytes(numcodecs.LZ4().decode(struct.pack("<I", unpacked) + block))
         parts.append(block)
@@ -181,7 +217,4 @@ def _decode_lz4(raw: bytes) -> bytes:
 
 
 def _bytes_of(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return None
+    return read_bytes(path, MAX_BLOCK) if is_regular_file(path) else None

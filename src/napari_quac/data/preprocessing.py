@@ -6,7 +6,6 @@ and a change of the samples themselves, where a generator needs another size or 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -34,6 +33,7 @@ from napari_quac.data.preprocessing_steps import (
     with_channels,
 )
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
+from napari_quac.reading import parse_json
 
 Channels = Literal["average", "luminance", "repeat"] | int
 Interpolation = Literal["bilinear", "bicubic"]
@@ -407,7 +407,7 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     if "preprocessing" in metadata:
         from napari_quac.serialize import from_plain
 
-        return from_plain(Preprocessing, json.loads(metadata["preprocessing"]), "preprocessing")
+        return from_plain(Preprocessing, parse_json(metadata["preprocessing"]), "preprocessing")
     changes: dict[str, Any] = {}
     for name, key in (("mean", "mean"), ("std", "std"), ("value_range", "value_range"),
                       ("value_range", "range")):  # fmt: skip

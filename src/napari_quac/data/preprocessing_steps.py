@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from torch import Tensor
 from napari_quac.data.dataset import Sample
 from napari_quac.data.place import short_extent
 from napari_quac.errors import ShapeError
+from napari_quac.reading import parse_json
 
 Size = int | tuple[int, ...]
 SMALLEST_VARIANCE = 1e-12  # a blank image stays blank, and its gradient finite
@@ -177,7 +177,8 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
     if not text:
         return ()
     try:
-        numbers = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
-        return tuple(map(float, numbers))
-    except (ValueError, TypeError):
+        numbers = parse_json(text if text.strip()[:1] in "[{" else f"[{text}]")
+        values = tuple(map(float, numbers)) if isinstance(numbers, list) else ()
+    except (ValueError, TypeError, OverflowError):
         return ()
+    return values if all(map(math.isfinite, values)) else ()

@@ -56,15 +56,18 @@ class _Demo(QObject):
             mistakes = load_example().mispredicted(classifier)  # type: ignore[arg-type]
             return mistakes[0] if mistakes else 0
 
-        self._dock.controller.run("demo", "searching for a misprediction", find, self._select)
+        self._dock.controller.run(
+            "demo", "searching for a misprediction", find, self._select,
+            inputs=("loaded_samples", "loaded_classifier"),
+        )  # fmt: skip
 
     @slot
     def _select(self, index: int) -> None:
-        results, choices = self._dock.results, self._dock.choices
-        if results.loaded_samples is None:
+        dataset, choices = self._dock.results.loaded_samples, self._dock.choices
+        if dataset is None:
             return
         self._stage = "select"
-        self._sample_id = results.loaded_samples.sample_id(index)
+        self._sample_id = dataset.sample_id(index)
         if choices.sample_index == index:
             self._on_prediction()
         else:

@@ -22,6 +22,7 @@ from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.message import Message
+from napari_quac.gui.mixed_units import MixedUnits
 from napari_quac.gui.opening import Opening
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.warp_panel import WarpLayers
@@ -96,6 +97,7 @@ class QuacDock(DockPanels):
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
         self.scale_bar = ScaleBar(napari_viewer, self.results)
+        self.mixed_units = MixedUnits(napari_viewer, self.results, self)
         self.build_panels()
         for section in (self.regions, self.verdict, self.methods):
             section.set_open(False)
@@ -248,7 +250,7 @@ class QuacDock(DockPanels):
         yield from (self._main_thread.close, self._collections.close, self._style.close)
         yield partial(self.training.close, timeout=0)
         yield partial(self.session.close, timeout=0)
-        yield from (self.points.close, self.scale_bar.close)
+        yield from (self.points.close, self.scale_bar.close, self.mixed_units.close)
         yield from (partial(signal.disconnect, self._on_theme) for signal in self._theme_signals())
         yield from (
             panel.close_panel
@@ -336,6 +338,7 @@ class QuacDock(DockPanels):
         self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.samples.layer_used.connect(self.sources.use)
+        self.mixed_units.found.connect(self.samples.show_mixed_units)
         self.points_panel.layers_used.connect(self.sources.use)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)

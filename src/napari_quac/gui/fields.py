@@ -1,18 +1,22 @@
-"""Menus and fields that show their whole text in a tooltip where it does not fit."""
+"""Menus, buttons and fields that show their whole text in a tooltip where it does not fit."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QEnterEvent, QKeyEvent
+from qtpy.QtGui import QEnterEvent, QKeyEvent, QPaintEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
     QLineEdit,
+    QSizePolicy,
     QStyle,
     QStyleOptionComboBox,
+    QStyleOptionToolButton,
+    QStylePainter,
+    QToolButton,
 )
 
 from napari_quac.gui.control_names import prepare
@@ -21,6 +25,7 @@ from napari_quac.gui.slots import slots
 LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
 NUMBER_CHARACTERS = 6
 NUMBER_MARGIN = 16  # pixels of padding and border
+SHORTEST_BUTTON = 60  # pixels
 LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
 _MODIFIER = Qt.KeyboardModifier
 COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.MetaModifier
@@ -28,9 +33,9 @@ COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.Met
 
 @slots
 class WholeTip:
-    """Mixin for fields: a tooltip begins with the text of the field if it does not fit.
+    """Mixin: a tooltip begins with the text of the widget if it does not fit.
 
-    The tooltip is completed while the mouse is over the field. Overriding ``event`` instead would
+    The tooltip is completed while the mouse is over the widget. Overriding ``event`` instead would
     run Python for each of the thousand events of a change of the theme.
     """
 
@@ -47,7 +52,7 @@ class WholeTip:
         return tip if fits or text in tip else f"{text}\n{tip}".strip()
 
     def whole_text(self) -> str:
-        """Return the text of the field."""
+        """Return the text of the widget."""
         raise NotImplementedError
 
     def room(self) -> int:
@@ -108,6 +113,46 @@ class Menu(WholeTip, QComboBox):
         view = self.view()
         view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + LIST_MARGIN)
         super().showPopup()
+
+
+@slots
+class ElidedButton(WholeTip, QToolButton):
+    """Button without a frame whose text is elided where it does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def setText(self, text: str) -> None:
+        """Set the text."""
+        super().setText(text)
+        self._on_text_changed()
+
+    def whole_text(self) -> str:
+        """Return the text."""
+        text: str = self.text()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        padding = self.sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        width: int = self.width() - padding
+        return width
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a width that fits any dock."""
+        hint: QSize = self.sizeHint()
+        return QSize(min(hint.width(), SHORTEST_BUTTON), hint.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the text as far as it fits."""
+        option = QStyleOptionToolButton()
+        self.initStyleOption(option)
+        end = Qt.TextElideMode.ElideRight
+        option.text = self.fontMetrics().elidedText(self.text(), end, self.room())
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option)
+        painter.end()
 
 
 @slots

@@ -16,7 +16,7 @@ from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.gui.control_names import name_after, prepare
 from napari_quac.gui.message import Message
-from napari_quac.gui.section import caption
+from napari_quac.gui.section import WrappedCaption
 from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import button, check_box, column, grid
 
@@ -138,7 +138,7 @@ class Form(QWidget, Generic[T]):
             initial = getattr(self._value, parameter.name)
             field = FormField(parameter, initial, f"{name}_{parameter.name}")
             if parameter.kind is not bool:  # a check box has its own label
-                label = caption(parameter.name.replace("_", " "))
+                label = WrappedCaption(parameter.name.replace("_", " "))
                 label.setToolTip(parameter.help)
                 cells.addWidget(label, row, 0)
             if field.switch is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFrame, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.control_names import name_after
 from napari_quac.gui.slots import slot
-from napari_quac.gui.text import ElidedLabel
+from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import column, disclosure_button, fill, row
+from napari_quac.gui.wrapping_row import WrappingRow
 
 CAPTION_CHARACTERS = 11
 
@@ -88,22 +89,40 @@ class Caption(QLabel):
         return self.sizeHint()
 
 
+class WrappedCaption(WrappedLabel):
+    """Label for the left column of a grid, in several lines where there is no room for one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, role="muted")
+        policy = self.sizePolicy()
+        policy.setHorizontalPolicy(QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(policy)
+
+    def sizeHint(self) -> QSize:
+        """Return the size of the text in one line."""
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self.text()) + 2, metrics.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the longest word."""
+        metrics = self.fontMetrics()
+        widest = max(map(metrics.horizontalAdvance, self.text().split()), default=0)
+        return QSize(widest + 2, metrics.height())
+
+
 def caption(text: str) -> QLabel:
     """Return a label for the left of a row."""
     return Caption(text)
 
 
-def labeled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
+def labeled_row(text: str, *widgets: QWidget) -> QLayout:
     """Return a row of a caption and its fields; the first field takes the free width."""
     name_after(text, *widgets)
     first, *others = widgets
-    return row(caption(text), first, 1, *others)
+    return WrappingRow(caption(text), first, 1, *others)
 
 
-def fields_row(text: str, *widgets: QWidget) -> QHBoxLayout:
+def fields_row(text: str, *widgets: QWidget) -> QLayout:
     """Return a row of a caption and fields of equal width."""
     name_after(text, *widgets)
-    fields = row(caption(text))
-    for widget in widgets:
-        fields.addWidget(widget, 1)
-    return fields
+    return WrappingRow(caption(text), *(part for widget in widgets for part in (widget, 1)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -131,7 +132,8 @@ def _report(error: Exception, arguments: tuple[Any, ...]) -> bool:
     cause = error
     while isinstance(cause, EmitLoopError) and isinstance(cause.__cause__, Exception):
         cause = cause.__cause__
-    LOG.error("An error in the window: %s", cause, exc_info=cause)
+    # as text, since a record with the exception would keep the widgets of all its frames
+    LOG.error("An error in the window:\n%s", "".join(traceback.format_exception(cause)))
     _unreported.append(cause)
     if len(_unreported) > 1:  # while another one is shown, perhaps by what shows it
         return True

@@ -34,7 +34,7 @@ from superqt import QFlowLayout
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
 from napari_quac.gui.control_names import prepare
-from napari_quac.gui.fields import Menu, TextField
+from napari_quac.gui.fields import ElidedButton, Menu, TextField
 from napari_quac.gui.mnemonic import MnemonicButton
 from napari_quac.gui.slots import guarded, slot
 
@@ -77,9 +77,13 @@ def link_button(
     role: str = "link",
     checkable: bool = False,
     hidden: bool = False,
+    elided: bool = False,
 ) -> QToolButton:
-    """Return a button without a frame; the style sheet knows its role."""
-    widget = QToolButton()
+    """Return a button without a frame; the style sheet knows its role.
+
+    An elided one has its whole text in its tooltip where it does not fit.
+    """
+    widget = ElidedButton() if elided else QToolButton()
     prepare(widget, name, tooltip)
     widget.setText(text)
     widget.setProperty("role", role)
@@ -92,10 +96,11 @@ def link_button(
 
 
 def disclosure_button(
-    text: str, name: str, body: QWidget, tooltip: str = "", *, role: str = "link"
-) -> QToolButton:
+    text: str, name: str, body: QWidget, tooltip: str = "", *, role: str = "link",
+    elided: bool = False,
+) -> QToolButton:  # fmt: skip
     """Return a button with an arrow that unfolds ``body``, which is folded at first."""
-    widget = link_button(text, name, tooltip, role=role, checkable=True)
+    widget = link_button(text, name, tooltip, role=role, checkable=True, elided=elided)
     widget.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
 
     def show_body(is_open: bool) -> None:

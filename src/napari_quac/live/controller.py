@@ -50,6 +50,7 @@ class Controller(JobRunner):
         self.problems = Problems(choices, results, RULES)
         self.failed.connect(self.problems.add)
         self._values = NamedValues(choices, results)
+        self._inputs: dict[str, tuple[str, ...]] = {}
         self._outdated: dict[str, set[str]] = {}
         self._requested: dict[str, None] = {}
         self._is_evaluating = False
@@ -96,9 +97,15 @@ class Controller(JobRunner):
         on_failed: Callable[[BaseException], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         priority: Priority = Priority.NORMAL,
+        inputs: tuple[str, ...] = (),
     ) -> None:
-        """Run a function in the lane; the previous failure of its slot is obsolete."""
+        """Run a function in the lane; the previous failure of its slot is obsolete.
+
+        ``inputs`` are choices and results whose change makes the outcome obsolete; the job is
+        stopped then.
+        """
         self.problems.remove(slot)
+        self._inputs[slot] = inputs
         super().run(slot, status_text, start, on_done, on_failed, on_progress, priority)
 
     def request(self, name: str) -> bool:
@@ -164,6 +171,8 @@ class Controller(JobRunner):
         changed = info.signal.name
         if changed == self._announced:
             return
+        for slot in [slot for slot, inputs in self._inputs.items() if changed in inputs]:
+            self.stop(slot)
         if self._resumable and changed in QUESTION:
             self._resumable = ()
             self.running_changed.emit()

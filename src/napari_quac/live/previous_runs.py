@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from napari_quac.errors import QuacError
 from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families
+from napari_quac.reading import parse_json, read_json, reading_errors
 from napari_quac.train.settings import (
     EVALUATION_FILE,
     RESUME_FILE,
@@ -117,9 +118,11 @@ def previous_runs(root: Path) -> tuple[PreviousRun, ...]:
 
     Folders whose generator cannot be read are skipped.
     """
-    if not root.is_dir():
+    try:
+        folders = [folder for folder in root.iterdir() if folder.is_dir()]
+    except (OSError, ValueError):  # no folder, or a name that is none
         return ()
-    runs = [read_run(folder) for folder in root.iterdir() if folder.is_dir()]
+    runs = [read_run(folder) for folder in folders]
     return tuple(sorted((run for run in runs if run is not None), key=_time, reverse=True))
 
 
@@ -127,10 +130,8 @@ def read_run(folder: Path) -> PreviousRun | None:
     """Return the run in a folder; None if there is none that can be read."""
     for family, cls in trainable_families().items():
         for file in sorted(folder.glob(cls.FILES))[:1]:
-            try:
+            with suppress(QuacError), reading_errors(file.name):
                 return _read(folder, family, cls, file)
-            except (OSError, ValueError, LookupError, TypeError, QuacError, SafetensorError):
-                continue
     return None
 
 
@@ -141,27 +142,27 @@ def next_folder(root: Path) -> Path:
 
 
 def read_evaluation(path: Path, cls: type[GeneratorTrainingSettings]) -> RunEvaluation:
-    """Return the evaluation in a file; an empty one if there is no file."""
-    if not path.is_file():
-        return RunEvaluation()
-    document: dict[str, Any] = json.loads(path.read_text())
-    rate = document.get("conversion_rate")
-    n_images = max((int(pair["n_images"]) for pair in document.get("pairs", ())), default=0)
-    task = cls.task()
-    measures = document.get(task.EVALUATION_KEY)
-    summary = None if measures is None else task.summarize(measures)
-    return RunEvaluation(None if rate is None else float(rate), n_images, summary)
+    """Return the evaluation in a file; an empty one if it is missing or damaged."""
+    with suppress(QuacError), reading_errors(path.name):
+        document = read_json(path)
+        rate = document.get("conversion_rate")
+        n_images = max((int(pair["n_images"]) for pair in document.get("pairs", ())), default=0)
+        task = cls.task()
+        measures = document.get(task.EVALUATION_KEY)
+        summary = None if measures is None else task.summarize(measures)
+        return RunEvaluation(None if rate is None else float(rate), n_images, summary)
+    return RunEvaluation()
 
 
 def _read(
     folder: Path, family: str, cls: type[GeneratorTrainingSettings], file: Path
 ) -> PreviousRun:
     metadata = _metadata(file)
-    training = json.loads(metadata["training"])
+    training = parse_json(metadata["training"])
     if training.get("task", cls.TASK) != cls.TASK:
         raise ValueError(f"'{file}' is of another family")
     settings = settings_from_json(cls, training["settings"])
-    size = getattr(settings, "image_size", None) or json.loads(metadata["image_size"])[0]
+    size = getattr(settings, "image_size", None) or parse_json(metadata["image_size"])[0]
     return PreviousRun(
         folder,
         family,
@@ -177,7 +178,9 @@ def _read(
 
 
 def _time(run: PreviousRun) -> float:
-    return max(file.stat().st_mtime for file in run.folder.glob(run.settings.FILES))
+    with suppress(OSError, ValueError):  # another process may remove the files
+        return max(file.stat().st_mtime for file in run.folder.glob(run.settings.FILES))
+    return 0.0
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -191,5 +194,5 @@ def _pair(metadata: dict[str, str], training: dict[str, Any]) -> tuple[str, str]
     classes = training.get("classes")
     if not classes and "source" in metadata:
         classes = metadata["source"], metadata["target"]
-    first, second = classes or json.loads(metadata["class_names"])
+    first, second = classes or parse_json(metadata["class_names"])
     return str(first), str(second)

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_quac.errors import DataError
 from napari_quac.live.session_state import SessionState
+from napari_quac.reading import parse_json
 from napari_quac.serialize import to_plain
 
 MOST_FILES, MOST_SESSIONS = 24, 6
@@ -93,7 +94,7 @@ class RecentWork:
         return json.dumps(
             {
                 "files": to_plain(self.files),
-                "sessions": [json.loads(state.to_json()) for state in self.sessions],
+                "sessions": [parse_json(state.to_json()) for state in self.sessions],
             }
         )
 
@@ -107,7 +108,7 @@ class RecentWork:
             If the text is no recent work.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             files = tuple(RecentFile(str(f["kind"]), str(f["path"])) for f in values["files"])
             texts = [json.dumps(state) for state in values["sessions"]]
         except (ValueError, KeyError, TypeError) as error:

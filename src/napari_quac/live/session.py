@@ -252,7 +252,10 @@ class Session:
 
         self.requested.emit()
         search = partial(next_misprediction, dataset, classifier, start, rows, table)
-        self.controller.run("scan", "searching for mispredictions", search, select)
+        self.controller.run(
+            "scan", "searching for mispredictions", search, select,
+            inputs=("loaded_samples", "loaded_classifier", "filter_text", "sample_index"),
+        )  # fmt: skip
 
     # explanations
 

@@ -12,6 +12,7 @@ from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.choices import Choices, ReportFolder
 from napari_quac.live.plans import samples_recipe
+from napari_quac.reading import parse_json
 from napari_quac.serialize import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class SessionState:
             If the text is no state.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
         except ValueError as error:
             raise DataError(f"The state of the session cannot be read ({error}).") from error
         if not isinstance(values, Mapping):

@@ -248,7 +248,7 @@ class Speeds:
         self._controller.run(
             SLOT, "measuring the speed of the classifier",
             lambda: measure_gradient(classifier, image), use, on_failed,
-            priority=Priority.BACKGROUND,
+            priority=Priority.BACKGROUND, inputs=("loaded_classifier",),
         )  # fmt: skip
 
     def _on_explanations(self) -> None:

@@ -15,6 +15,7 @@ from napari_quac.networks.checkpoint_content import walk
 from napari_quac.networks.inert_values import ArrayRecord, Reference, StandIn
 from napari_quac.networks.tensor_file import METADATA_KEYS
 from napari_quac.networks.tensor_records import TensorRecord
+from napari_quac.reading import parse_json
 
 CLASS_KEYS = (
     "class_names", "classes", "class_to_idx", "idx_to_class", "id2label", "label2id",
@@ -253,7 +254,7 @@ def _from_text(text: str) -> Any:
     """Read JSON, or names between commas."""
     if text.strip()[:1] in "[{":
         try:
-            return json.loads(text)
+            return parse_json(text)
         except ValueError:
             return None
     return [part.strip() for part in text.split(",")]
@@ -320,7 +321,7 @@ def metadata_of(facts: Mapping[str, Any]) -> dict[str, str]:
     if names is not None and names.names:
         metadata["class_names"] = json.dumps(list(names.names), ensure_ascii=False)
     if "value_range" not in metadata and "range" not in metadata:
-        numbers = json.loads(metadata.get("mean") or "[]")
+        numbers = parse_json(metadata.get("mean") or "[]")
         if numbers and max(numbers) > MAX_UNIT_MEAN:
             metadata["value_range"] = "[0, 255]"
     return {key: text for key, text in metadata.items() if text}

@@ -42,6 +42,7 @@ from napari_quac.networks.stored_normalization import without_unfit_normalizatio
 from napari_quac.networks.tensor_file import detect_format
 from napari_quac.networks.variants import Variant, with_variant
 from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
+from napari_quac.reading import parse_json
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -338,7 +339,7 @@ def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
     """Return the pooling factors that a file's metadata hold, as JSON; None without them."""
     for key in ("downsample_factors", "pools"):
         with contextlib.suppress(ValueError, TypeError):
-            levels = json.loads(metadata.get(key, ""))
+            levels = parse_json(metadata.get(key, ""))
             return tuple(tuple(int(factor) for factor in factors) for factors in levels)
     return None
 
@@ -346,7 +347,7 @@ def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
 def variant_in(metadata: Mapping[str, str]) -> dict[str, str] | None:
     """Return the variant of the architecture that a file's metadata hold, as JSON."""
     with contextlib.suppress(ValueError, TypeError, AttributeError):
-        entries = json.loads(metadata.get("variant", ""))
+        entries = parse_json(metadata.get("variant", ""))
         return {str(name): str(choice) for name, choice in entries.items()}
     return None
 

@@ -8,15 +8,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from napari_quac.data.assumptions import Assumption
+from napari_quac.errors import DataError
 from napari_quac.networks.checkpoint_facts import (
     CLASS_KEYS,
     class_names_in,
     collect_facts,
     metadata_of,
     read_names,
+)
+from napari_quac.reading import (
+    decode_text,
+    is_regular_file,
+    parse_json,
+    parse_yaml,
+    read_bytes,
 )
 
 MAX_BYTES = 1 << 20
@@ -27,22 +33,6 @@ FACT_FILES = tuple(
 ENDINGS = (".json", ".yaml", ".yml", ".txt")
 _BESIDE = "class_names_beside"  # key of metadata: a JSON list, and the name of its file
 _NUMBERED = re.compile(r"^(\d+)\s*[:,;\t ]\s*(\S.*)$|^(\S.*?)\s*[:,;\t ]\s*(\d+)$")
-
-
-class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """Plain values of YAML files; Python objects, as Lightning writes them, become mappings."""
-
-
-def _plain_object(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
-
-
-_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain_object)
-_PlainLoader.add_multi_constructor("!", _plain_object)
 
 
 def read_beside(path: Path) -> tuple[dict[str, str], tuple[Assumption, ...]]:
@@ -90,21 +80,21 @@ def _files_beside(path: Path) -> Iterator[Path]:
     for folder, candidates in folders:
         for name in candidates:
             file = folder / name
-            if file != path and file.is_file() and file.stat().st_size <= MAX_BYTES:
+            if file != path and is_regular_file(file):
                 yield file
 
 
 def _read_facts(file: Path) -> dict[str, Any]:
     """Return the facts of a JSON, YAML or text file; empty if it holds something else."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = decode_text(read_bytes(file, MAX_BYTES))
         if file.suffix == ".json":
-            content = json.loads(text)
+            content = parse_json(text)
         elif file.suffix == ".txt":
             content = _names_in_lines(text)
         else:
-            content = yaml.load(text, _PlainLoader)  # noqa: S506  # a kind of safe loader
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+            content = parse_yaml(text, with_objects=True)
+    except (DataError, ValueError):
         return {}
     key = file.stem if file.stem in NAME_FILES else "class_names"
     key = key if key in CLASS_KEYS else "class_names"
@@ -161,7 +151,7 @@ def choose_class_names(
             )
         )
     if _BESIDE in metadata:
-        beside, source = json.loads(metadata[_BESIDE])
+        beside, source = parse_json(metadata[_BESIDE])
         if len(beside) == n_outputs:
             sentence = f"The class names are those of '{source}' beside the file (--classes)."
             return tuple(beside), (Assumption("class names", sentence),)

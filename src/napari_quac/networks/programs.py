@@ -6,7 +6,6 @@ user confirms once that a file is trustworthy.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import warnings
@@ -29,6 +28,7 @@ from napari_quac.networks.tensor_file import (
     damaged,
     detect_format,
 )
+from napari_quac.reading import parse_json
 
 _READ_ERRORS = (
     RuntimeError, ValueError, TypeError, LookupError, OSError, EOFError, AttributeError,
@@ -331,7 +331,7 @@ def _refuse_code(path: Path) -> None:
         if "aotinductor" in name or content[:4] == b"\x7fELF":
             raise CheckpointError(code_sentence(path, "compiled machine code"))
         try:
-            pickled = name.endswith("_config.json") and _uses_pickle(json.loads(content))
+            pickled = name.endswith("_config.json") and _uses_pickle(parse_json(content))
         except ValueError as error:
             raise damaged(path, f"'{name}' is not valid JSON") from error
         if pickled:

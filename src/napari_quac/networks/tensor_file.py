@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from napari_quac.networks.formats.foreign import (
 )
 from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
+from napari_quac.reading import parse_json
 from napari_quac.stepwise import check_canceled
 
 FileFormat = Literal[
@@ -201,7 +201,7 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
         file.seek(8)
         header = file.read(length)
     try:
-        tensors = json.loads(header)
+        tensors = parse_json(header)
         ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise damaged(path, "its header cannot be read") from error

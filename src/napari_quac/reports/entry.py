@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
 
+MAX_CLASSES = 100_000
+MAX_THRESHOLDS = 100_000
+MAX_NUMBER = 1e300  # larger whole numbers of Python do not fit into a float
 ARRAY_NAMES = ("query", "generated", "attribution", "signed", "mask", "counterfactual")
 
 
@@ -58,6 +61,11 @@ class ReportEntry:
         Provenance of the generated image.
     read : callable or None
         Returns the (C, *S) array of a name in ``ARRAY_NAMES``.
+
+    Raises
+    ------
+    ValueError
+        If a quantity is of another kind or out of range; the text names it.
     """
 
     sample_id: str
@@ -84,6 +92,33 @@ class ReportEntry:
     paths: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     read: Callable[[str], NDArray[np.float32]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("sample_id", "method", "true_name", "source_basis"):
+            _require(isinstance(getattr(self, name), str), name, "no text")
+        for name in ("source", "target", "label", "n_tried"):
+            _require(_is_count(getattr(self, name), name), name, "no count")
+        for name in ("quac_score", "optimal_threshold", "completeness", "seconds"):
+            number = getattr(self, name)
+            _require(number is None or _is_number(number), name, "no number")
+        for name in ("query", "generated", "counterfactual", "inverse"):
+            prediction = getattr(self, f"{name}_prediction")
+            is_valid = prediction is None or (
+                isinstance(prediction, tuple)
+                and 0 < len(prediction) <= MAX_CLASSES
+                and all(map(_is_number, prediction))
+            )
+            _require(is_valid, f"{name}_prediction", "no list of probabilities")
+        _require(self.switches is None or self.switches in (True, False), "switches", "no choice")
+        _require(self.degenerate in (True, False), "degenerate", "no choice")
+        _require(all(isinstance(part, str) for part in self.paths.values()), "paths", "no path")
+        _require(isinstance(self.origin, Mapping), "origin", "no mapping")
+        curves = (self.thresholds, self.mask_sizes, self.score_changes)
+        _require(all(np.ndim(curve) == 1 for curve in curves), "curve", "no list of numbers")
+        n_thresholds, n_sizes, n_changes = map(len, curves)
+        is_complete = n_sizes in (0, n_changes) and (n_sizes == 0 or n_thresholds in (0, n_sizes))
+        problem = f"of {n_sizes} mask sizes and {n_changes} score changes"
+        _require(is_complete and max(map(len, curves)) <= MAX_THRESHOLDS, "curve", problem)
 
     @property
     def predicted(self) -> int | None:
@@ -165,6 +200,24 @@ def entry_from_record(
         **{name: numbers[name] for name in names},
         **details,
     )
+
+
+def _require(is_valid: bool, name: str, problem: str) -> None:
+    if not is_valid:
+        raise ValueError(f"{name} is {problem}")
+
+
+def _is_number(number: Any) -> bool:
+    """Tell a number, or NaN, from infinity and anything else."""
+    is_number = isinstance(number, int | float) or isinstance(number, np.floating | np.integer)
+    return is_number and not bool(abs(number) > MAX_NUMBER)
+
+
+def _is_count(number: Any, name: str) -> bool:
+    if number is None:
+        return name in ("label", "n_tried")
+    limit = 1 << 62 if name == "n_tried" else MAX_CLASSES
+    return isinstance(number, int | np.integer) and bool(0 <= number < limit)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
+from napari_quac.reading import WRONG_KINDS, read_json
 from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.report import Report
 from napari_quac.reports.store_info import INFO
@@ -132,15 +133,13 @@ def read_explain_folder(folder: Path) -> Report:
     DataError
         If its index cannot be read or has another structure.
     """
-    from napari_quac.reports.quac_json import read_json  # imports torch
-
     document = read_json(folder / EXPLAIN_INDEX)
     try:
         classes = tuple(str(name) for name in document["classes"])
         records = document["explanations"]
         entries = [e for r in records if "methods" in r for e in _entries(folder, r, classes)]
         failures = [_failure(record, classes) for record in records if "methods" not in record]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except WRONG_KINDS as error:
         reason = f"is not an index of 'napari-quac explain' ({error!r})"
         raise DataError(f"'{folder / EXPLAIN_INDEX}' {reason}. Choose another folder.") from error
     return Report(tuple(entries), tuple(failures), classes, folder.name)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError, one_line
 from napari_quac.explain.curve import threshold_grid
-from napari_quac.reports.entry import ReportEntry
+from napari_quac.reading import WRONG_KINDS, as_mapping, read_json
+from napari_quac.reports.entry import MAX_CLASSES, ReportEntry
 
 PATH_KEYS = {
     "query": "query_path",
@@ -81,34 +81,15 @@ def read_quac_file(path: Path) -> QuacFile | None:
         rows = _rows_of_columns(document, path)
     else:
         return None
-    metadata = document.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    file = QuacFile(path, metadata)
+    file = QuacFile(path, as_mapping(document.get("metadata")))
     for number, row in enumerate(rows):
         try:
             file.results[number] = _result(row)
-        except (TypeError, ValueError, KeyError) as error:
+        except WRONG_KINDS as error:
             missing = f"no {error.args[0]}" if isinstance(error, KeyError) else ""
             reason = missing or one_line(error, 100)
             file.problems.append(f"result {number} of '{path.name}' cannot be used ({reason})")
     return file
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file, which may contain NaN and infinity.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read ({error.strerror}). Check the path.") from error
-    except (ValueError, RecursionError) as error:
-        reason = one_line(error, 100)
-        raise DataError(f"'{path}' is no complete JSON file ({reason}). Copy it again.") from error
 
 
 def _rows_of_columns(document: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
@@ -157,14 +138,16 @@ def _result(row: Any) -> ReportEntry:
 
 def _class(entry: Any) -> int:
     index = int(entry)
-    if index != entry or index < 0:
+    if index != entry or not 0 <= index < MAX_CLASSES:
         raise ValueError(f"class {entry}")
     return index
 
 
 def _number(entry: Any) -> float | None:
     """Return a finite number; None for null, NaN and infinity."""
-    return None if entry is None or not math.isfinite(float(entry)) else float(entry)
+    if entry is None or isinstance(entry, str) or not math.isfinite(float(entry)):
+        return None
+    return float(entry)
 
 
 def _numbers(row: Mapping[str, Any], key: str) -> NDArray[np.float64]:

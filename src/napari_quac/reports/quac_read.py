@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from napari_quac.data.file_walk import files_below
 from napari_quac.data.image_file import read_array, read_image
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, one_line
 from napari_quac.explain.score import quac_score
+from napari_quac.reading import WRONG_KINDS, is_regular_file
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.quac_json import QuacFile, read_quac_file
 from napari_quac.reports.report import Report
@@ -100,7 +101,12 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     for file in files:
         for number, record in file.results.items():
             n_read += 1
-            entry = _entry(file, number, labels[file.path, _method(file, record)], moved)
+            try:
+                entry = _entry(file, number, labels[file.path, _method(file, record)], moved)
+            except WRONG_KINDS as error:
+                reason = one_line(error, 100)
+                problems.append(f"result {number} of '{file.path.name}' cannot be used ({reason})")
+                continue
             pair = (entry.source, entry.target, entry.paths.get("generated", ""))
             key = (entry.method, entry.sample_id, *pair)
             if key not in entries:
@@ -339,12 +345,12 @@ class MovedFiles:
             If there is no match below the folder, or more than one.
         """
         recorded = self.replace_root(recorded)
-        if Path(recorded).is_file():
+        if is_regular_file(Path(recorded)):
             return Path(recorded)
         parts = path_parts(recorded)
         text = "/".join(parts)
         for old, new in self._prefixes:
-            if text.startswith(old) and (moved := new / text[len(old) :]).is_file():
+            if text.startswith(old) and is_regular_file(moved := new / text[len(old) :]):
                 return moved
         match = self._best_match(parts, kind)
         if match is None:
@@ -360,7 +366,7 @@ class MovedFiles:
         folders = KIND_FOLDERS & set(parts)
         common = {
             path: n
-            for path in self._by_name.get(parts[-1], [])
+            for path in self._by_name.get(parts[-1] if parts else "", [])
             if (n := _n_common(parts, path.parts)) >= least
             and KIND_FOLDERS & set(path.relative_to(self.root).parts) <= folders
         }

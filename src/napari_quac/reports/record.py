@@ -22,6 +22,7 @@ from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import task_seed
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.explain.verdict import verdict
+from napari_quac.reports.entry import MAX_THRESHOLDS
 
 SCHEMA = 2
 
@@ -163,6 +164,34 @@ def failed_record(
     return {**record, **failure.plain()}
 
 
+def check_record(record: Any, class_names: Sequence[str]) -> None:
+    """Check those parts of a record that its store relies on.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing or of another kind, or its classes are not those of the store.
+    """
+    if not isinstance(record, Mapping) or not isinstance(record.get("id"), str):
+        raise ValueError("it names no sample")
+    if "target" not in record:
+        raise ValueError("it names no target")
+    for name in ("source", "target", "error", "stage"):
+        if not isinstance(record.get(name), str | None):
+            raise ValueError(f"its {name} is no text")
+    asked, failures = record.get("asked") or [], record.get("failed_methods") or {}
+    if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
+        raise ValueError("its targets are no list of classes")
+    if not isinstance(failures, Mapping) or not all(
+        isinstance(failure, Mapping) and isinstance(failure.get("kind"), str)
+        for failure in failures.values()
+    ):
+        raise ValueError("its failures are incomplete")
+    classes = record.get("classes", [*class_names])
+    if classes != [*class_names]:
+        raise ValueError(f"its classes {classes} are not those of the store, {[*class_names]}")
+
+
 def is_failed(record: Mapping[str, Any]) -> bool:
     """Return whether a record describes a failure."""
     return "error" in record
@@ -221,8 +250,18 @@ def whole_curve(curve: Mapping[str, Any], name: str) -> np.ndarray[Any, Any]:
         As :func:`compact_curve` returns it.
     name : str
         ``"mask_sizes"``, ``"score_changes"`` or ``"predictions"``.
+
+    Raises
+    ------
+    ValueError
+        If the curve is inconsistent.
     """
-    counts = np.diff([*curve["index"], curve["n_thresholds"]])
+    n_thresholds, index = curve["n_thresholds"], np.asarray(curve["index"], dtype=np.int64)
+    if not isinstance(n_thresholds, int) or not 0 < n_thresholds <= MAX_THRESHOLDS:
+        raise ValueError(f"n_thresholds is {n_thresholds}")
+    counts = np.diff(index, append=n_thresholds)
+    if index.ndim != 1 or len(index) == 0 or index[0] != 0 or counts.min() < 0:
+        raise ValueError("the index of its curve does not ascend from 0")
     return np.repeat(np.asarray(curve[name], dtype=np.float64), counts, axis=0)
 
 

@@ -247,7 +247,10 @@ class Report:
         """
         import pandas as pd
 
-        rows = [[read(entry, self.class_name) for _, read in COLUMNS.values()] for entry in self]
+        rows = [
+            [_writable(read(entry, self.class_name)) for _, read in COLUMNS.values()]
+            for entry in self
+        ]
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         return table.astype({name: kind for name, (kind, _) in COLUMNS.items()})
 
@@ -329,6 +332,11 @@ def _at_optimum(entry: ReportEntry, ordinates: Any) -> float | None:
     if not len(entry.mask_sizes) or entry.degenerate:
         return None
     return float(ordinates[best_point(entry.mask_sizes, entry.score_changes)])
+
+
+def _writable(cell: Any) -> Any:
+    """Return a text in which bytes of file names that are no UTF-8 are escaped."""
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
 
 
 # By column: its type, and its value from an entry and the function that names classes.

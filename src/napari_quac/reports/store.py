@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import socket
@@ -33,10 +34,11 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
+from napari_quac.reading import WRONG_KINDS, parse_json, read_bytes
 from napari_quac.reports import task_images
 from napari_quac.reports.atomic import remove_leftovers, storage_errors, write_file, write_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
-from napari_quac.reports.record import is_failed, to_json, whole_curve
+from napari_quac.reports.record import check_record, is_failed, to_json, whole_curve
 from napari_quac.reports.store_info import INFO, SCHEMA, StoreInfo, rescue_info
 
 RECORDS = "records"
@@ -45,6 +47,7 @@ TIMINGS = "timings"
 FAULTS = "faults"
 FOLDERS = (RECORDS, IMAGES, TIMINGS)
 UNAVAILABLE = "MethodUnavailableError"
+MAX_RECORD_BYTES = 1 << 26
 RECORD_BYTES = 12_288
 """Upper limit of the size of a record per method, with its curve."""
 
@@ -164,10 +167,9 @@ class ExplanationStore:
             state = "is not a folder of explanations" if folder.exists() else "does not exist"
             raise DataError(f"'{folder}' {state} (no '{INFO}'). Choose the folder of a run.")
         try:
-            info = StoreInfo.from_plain(json.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise DataError(f"'{path}' cannot be read ({error.strerror}).") from error
-        except (DataError, ValueError, AttributeError) as error:
+            document = read_bytes(path)
+            info = StoreInfo.from_plain(parse_json(document))
+        except DataError as error:
             rescued = rescue_info(folder / RECORDS)
             if rescued is None:
                 problem = f"'{path}' is damaged ({error}), and no record can be read"
@@ -245,11 +247,11 @@ class ExplanationStore:
         """
         path = self._record_path(key)
         try:
-            record = json.loads(path.read_bytes())
-            record["id"], record["target"]
-        except FileNotFoundError as error:
-            raise DataError(f"There is no record '{key}' in '{self.folder}'.") from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            record = parse_json(read_bytes(path, MAX_RECORD_BYTES))
+            check_record(record, self.info.class_names)
+        except (DataError, ValueError) as error:
+            if not self.has(key):
+                raise DataError(f"There is no record '{key}' in '{self.folder}'.") from error
             reason = f"The record '{path.name}' is damaged ({error}). Explain the sample again."
             self.damaged[key] = reason
             raise DataError(reason) from error
@@ -285,7 +287,7 @@ class ExplanationStore:
         record = self.record(key) if record is None else record
         try:
             return self._entries(key, record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except WRONG_KINDS as error:
             reason = f"The record '{key}' is damaged ({error!r}). Explain the sample again."
             self.damaged[key] = reason
             raise DataError(reason) from error
@@ -492,10 +494,15 @@ def _is_free(folder: Path) -> bool:
 def _read_timings(folder: Path) -> dict[str, dict[str, float]]:
     seconds: dict[str, dict[str, float]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                seconds[entry["key"]] = entry["seconds"]
-            except (ValueError, KeyError, TypeError):
-                continue  # the last line of a process that was killed
+        with suppress(DataError):  # seconds are no part of the records
+            for line in read_bytes(path).decode(errors="replace").splitlines():
+                _add_seconds(seconds, line)
     return seconds
+
+
+def _add_seconds(seconds: dict[str, dict[str, float]], line: str) -> None:
+    """Add one line of timings; the last line of a process that was killed is incomplete."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        entry = parse_json(line)
+        numbers = {str(name): float(number) for name, number in entry["seconds"].items()}
+        seconds[entry["key"]] = {name: n for name, n in numbers.items() if 0 <= n < math.inf}

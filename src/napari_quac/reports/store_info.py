@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.reading import WRONG_KINDS, as_mapping, read_json
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class StoreInfo:
         DataError
             If they do not describe a store.
         """
-        if values.get("format") != FORMAT:
+        if as_mapping(values).get("format") != FORMAT:
             raise DataError("it does not describe explanations of napari-quac")
         try:
             schema = int(values.get("schema", 1))
@@ -162,6 +162,7 @@ class StoreInfo:
             settings = values["settings"]
             if schema > SCHEMA:
                 settings = _without_unknown_keys(settings, ExplainSettings().to_dict())
+            _check_kinds(values)
             return cls(
                 class_names=tuple(values["class_names"]),
                 classifier=NetworkIdentity(**values["classifier"]),
@@ -176,7 +177,7 @@ class StoreInfo:
                 version=values.get("version", ""),
                 schema=schema,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, QuacError) as error:
+        except (*WRONG_KINDS, QuacError) as error:
             raise DataError(f"its description lacks something ({error!r})") from error
 
     def differences(self, other: StoreInfo) -> list[str]:
@@ -238,6 +239,27 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
         hashes = {key: _weights_hash(part) for key, part in parts if isinstance(part, nn.Module)}
     first = next((path.name for path in files.values()), type(recipe).__name__)
     return NetworkIdentity(name or first, hashes)
+
+
+def _check_kinds(values: Mapping[str, Any]) -> None:
+    """Refuse a description with a part of another kind."""
+    names = values["class_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names is no list of names")
+    for key in ("samples", "preprocessing", "version"):
+        if not isinstance(values.get(key, ""), str):
+            raise ValueError(f"{key} is no text")
+    for key in ("plan", "agreement", "class_map"):
+        if not isinstance(values.get(key), Mapping | None):
+            raise ValueError(f"{key} is no mapping")
+    if not all(isinstance(text, str) for text in values.get("assumptions", ())):
+        raise ValueError("assumptions are no sentences")
+    for role in ("classifier", "generator"):
+        network = values[role]
+        hashes = as_mapping(network.get("sha256", {}))
+        texts = (network["name"], *hashes, *hashes.values())
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{role} names no file")
 
 
 def _generator_identity(name: str, sha256: Mapping[str, str]) -> NetworkIdentity:
@@ -303,7 +325,7 @@ def rescue_info(records: Path) -> StoreInfo | None:
 
     for path in sorted(records.glob("*.json")):
         try:
-            record = json.loads(path.read_bytes())
+            record = read_json(path)
             lengths = {numbers["curve"]["n_thresholds"] for numbers in record["methods"].values()}
             grids = [g for g in get_args(Grid) if {len(threshold_grid(g))} == lengths]
             preset = ExplainSettings.from_preset(record.get("preset") or "quac")
@@ -314,7 +336,7 @@ def rescue_info(records: Path) -> StoreInfo | None:
             )
             unknown = NetworkIdentity("unknown")
             return StoreInfo(tuple(map(str, record["classes"])), unknown, unknown, settings)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, QuacError):
+        except (*WRONG_KINDS, QuacError):
             continue
     return None
 

@@ -10,7 +10,6 @@ million samples are a few million files, not a hundred million.
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,12 +23,14 @@ from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import MAX_PROPOSALS
+from napari_quac.reading import read_json
 
 OF_THE_PAIR = ("query", "generated")
 OF_A_METHOD = ("attribution", "signed", "mask", "counterfactual")
 PROPOSAL = "proposal"
 ARRAY = "0"
 SHARD_OVERHEAD = 4096
+MAX_IMAGE_BYTES = 1 << 30
 """Bytes of metadata and of the index of the shard, in blocks of the file system."""
 
 Images = Mapping[str, NDArray[np.float32]]
@@ -146,6 +147,8 @@ def read(folder: Path, name: str) -> NDArray[np.float32]:
     first = names.index(name) * channels
     with _damage_errors(folder):
         array = zarr.open_array(folder / ARRAY, mode="r", zarr_format=3)
+        if channels < 1 or channels * math.prod(array.shape[1:]) * 4 > MAX_IMAGE_BYTES:
+            raise ValueError(f"an image with {channels} channels of {array.shape[1:]} pixels")
         image = np.asarray(array[first : first + channels], dtype=np.float32)
     if np.isnan(image).any():
         raise DataError(
@@ -163,7 +166,7 @@ def names_in(folder: Path) -> tuple[list[str], int]:
         If they are damaged or missing.
     """
     with _damage_errors(folder):
-        document = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "zarr.json", 1 << 24)
         metadata = document["attributes"]["quac"]
         return list(metadata["images"]), int(metadata["channels"])
 

@@ -13,7 +13,7 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
 from napari_quac.gui.slots import slots
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import (
     button,
     column,
@@ -83,17 +83,19 @@ class AgreementPanel(Section):
         cells = grid(1, 8, 3, self._table)
         self._headers: list[QLabel] = []
         for place, title in enumerate(("Preprocessing", "Accuracy", "Confidence")):
-            align = Qt.AlignmentFlag.AlignRight if place == 2 else Qt.AlignmentFlag.AlignLeft
-            header = muted(title)
-            cells.addWidget(header, 0, place, align)
+            header = ElidedLabel(title, role="muted") if place == 0 else muted(title)
+            if place == 2:
+                header.setAlignment(Qt.AlignmentFlag.AlignRight)
+            cells.addWidget(header, 0, place)
             self._headers.append(header)
         self.names: list[QToolButton] = []
         self.bars: list[PredictionBar] = []
         self._confidences: list[QLabel] = []
         for number in range(MAX_ROWS):
             name = link_button(
-                "", f"agreement_use_{number}", clicked=partial(self._on_use_row, number)
-            )
+                "", f"agreement_use_{number}", clicked=partial(self._on_use_row, number),
+                elided=True,
+            )  # fmt: skip
             bar = PredictionBar("accuracy")
             bar.setObjectName(f"agreement_accuracy_{number}")
             confidence = muted("", f"agreement_confidence_{number}")

@@ -24,6 +24,7 @@ from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slots
 from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.gui.widgets import button, connect, menu, row
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -174,7 +175,7 @@ class ExaggerationPanel(Section):
             self.line,
             labeled_row("Steps", self.steps),
             labeled_row("Slider", self.slider),
-            row(self.change_button, 1, self.ladder_button, 1),
+            WrappingRow(self.change_button, 1, self.ladder_button, 1),
             self.plot,
             self.numbers,
         )

@@ -160,11 +160,10 @@ class ActivationRow(QWidget):
 
             return measure_final_activation(recipe, dataset)
 
-        def done(measured: MeasuredActivation) -> None:
-            if self._choices.generator is recipe:
-                self._show_measured(measured)
-
-        self._controller.run("activation", "measuring the final activation", start, done)
+        self._controller.run(
+            "activation", "measuring the final activation", start, self._show_measured,
+            inputs=("generator",),
+        )  # fmt: skip
 
     def _show_measured(self, measured: MeasuredActivation | None) -> None:
         self._measured = measured

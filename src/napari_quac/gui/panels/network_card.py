@@ -13,7 +13,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.section import labeled_row
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, column, connect, line_edit, row
+from napari_quac.gui.widgets import button, column, connect, flow, line_edit
 
 
 @slots
@@ -43,7 +43,7 @@ class Card(QFrame):
         self.yes_button = button("", f"{name}_card_yes", clicked=self.accepted)
         self.no_button = button("", f"{name}_card_no", clicked=self.declined)
         self.copy_button = button("Copy cell", f"{name}_card_copy", clicked=self.copy_cell)
-        buttons = row(self.yes_button, self.no_button, self.copy_button, None)
+        buttons = flow(self.yes_button, self.no_button, self.copy_button)
         layout = column(self.text, self.assumed, self.details, buttons, spacing=4, parent=self)
         layout.setContentsMargins(10, 7, 10, 7)
         self._facts: Mapping[str, str] = {}

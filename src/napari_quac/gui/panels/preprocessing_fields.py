@@ -24,6 +24,7 @@ from napari_quac.gui.fields import NumberField
 from napari_quac.gui.section import caption, labeled_row
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import set_tone
+from napari_quac.gui.wrapping_row import WrappingRow
 
 CUSTOM = "custom"
 PERCENTILES = "percentiles"
@@ -71,7 +72,9 @@ class PreprocessingFields(QWidget):
         )
         ui.column(
             labeled_row("Normalization", self.preset_menu),
-            ui.row(caption("Input range"), self.value_low, 1, ui.muted("to"), self.value_high, 1),
+            WrappingRow(
+                caption("Input range"), self.value_low, 1, ui.muted("to"), self.value_high, 1
+            ),
             self._pair("Mean", "mean", "SD", "std"),
             self._pair("Resize", "resize", "Crop", "crop"),
             labeled_row("Channels", self.channels_menu),
@@ -81,7 +84,7 @@ class PreprocessingFields(QWidget):
     def _pair(self, label: str, name: str, second_label: str, second_name: str) -> QLayout:
         """Return a row of two fields of equal width."""
         first, second = self.lists[name], self.lists[second_name]
-        return ui.row(caption(label), first, 1, ui.muted(second_label), second, 1)
+        return WrappingRow(caption(label), first, 1, ui.muted(second_label), second, 1)
 
     def show_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Show a preprocessing."""

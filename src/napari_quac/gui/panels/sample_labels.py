@@ -18,7 +18,7 @@ from napari_quac.data.image_sources import recipe_of
 from napari_quac.gui.section import caption
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, discard, fill_menu, menu, row
+from napari_quac.gui.widgets import button, discard, fill_menu, flow, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
@@ -50,7 +50,8 @@ class SampleLabels(QWidget):
         self.split_buttons: list[QWidget] = []
         self._refused: SplitsError | None = None
         self._splits = QWidget()
-        self._split_layout = row(caption("Split"), spacing=4, parent=self._splits)
+        self._split_layout = flow(caption("Split"))
+        self._splits.setLayout(self._split_layout)
         self.labels_menu = menu("labels_menu", picked=self._on_labels, n_characters=10)
         self._labels = QWidget()
         row(caption("Labels"), self.labels_menu, 1, parent=self._labels)

@@ -37,7 +37,15 @@ from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.voxel_size import set_voxel_size
-from napari_quac.gui.widgets import button, column, disclosure_button, link_button, narrow, row
+from napari_quac.gui.widgets import (
+    button,
+    column,
+    disclosure_button,
+    flow,
+    link_button,
+    narrow,
+    row,
+)
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.display import N_PREVIEWS
@@ -183,10 +191,14 @@ class SamplesPanel(Section):
             "samples_assumed_button",
             self.assumed_text,
             "Show what is assumed about the samples.",
+            elided=True,
         )
         self.pixel_row = PixelSizeRow(self._choices, self._results)
         self.pixel_row.layer_size_entered.connect(self._on_layer_size)
-        self.add(self._previews_row, self.range_line, self.pixel_row)
+        self.units_line = WrappedLabel("", "samples_units", "note")
+        self.units_line.hide()
+        self._mixed_units = ""
+        self.add(self._previews_row, self.range_line, self.pixel_row, self.units_line)
         self.add(self.assumed_button, self.assumed_text)
 
     def _build_folder_range(self) -> None:
@@ -206,7 +218,7 @@ class SamplesPanel(Section):
         self.folder_range.setObjectName("folder_range")
         column(
             labeled_row("Range", self.folder_low, self.folder_high, self.use_range_button),
-            row(*self.range_buttons, None),
+            flow(*self.range_buttons),
             parent=self.folder_range,
         )
         self.folder_range.hide()
@@ -227,6 +239,13 @@ class SamplesPanel(Section):
         self._viewer.reset_view()
         self.layer_menu.choose(layer.name)
         self.use_layer()
+
+    def show_mixed_units(self, sentence: str) -> None:
+        """Show a sentence about a layer that is not to scale with the samples, or none."""
+        self._mixed_units = sentence
+        is_missing = bool(sentence and self.pixel_row.assumptions)
+        hint = " Enter the size under Pixel (nm)." if is_missing else ""
+        self.units_line.show_message(sentence + hint, "note")
 
     def _on_suggestion(self, number: int) -> None:
         self.folder_low.setValue(self._suggestions[number].low)
@@ -253,8 +272,9 @@ class SamplesPanel(Section):
                 self.folder_high.setValue(self._suggestions[0].high)
 
         self._controller.run(
-            "image_range", "reading the range of the images", lambda: dataset.suggested_ranges, show
-        )
+            "image_range", "reading the range of the images", lambda: dataset.suggested_ranges,
+            show, inputs=("loaded_samples",),
+        )  # fmt: skip
 
     def _show_layers(self) -> None:
         self._layer_row.setVisible(self.layer_menu.count() > 0)
@@ -317,6 +337,7 @@ class SamplesPanel(Section):
         if not self.folder_range.isHidden():
             self._suggest_ranges()
         self.pixel_row.show_samples()
+        self.show_mixed_units(self._mixed_units)
         if previews:
             self._read_assumptions()
         if problems and not readable_previews:
@@ -327,16 +348,16 @@ class SamplesPanel(Section):
         dataset = self._results.loaded_samples
 
         def show(assumptions: tuple[Assumption, ...]) -> None:
-            if dataset is self._results.loaded_samples:
-                assumptions = (*assumptions, *self.pixel_row.assumptions)
-                kinds = dict.fromkeys(assumption.kind for assumption in assumptions)
-                self.assumed_button.setText(f"Assumed: {', '.join(kinds)}")
-                self.assumed_text.setText("\n".join(f"• {entry}" for entry in assumptions))
-                self.assumed_button.setVisible(bool(assumptions))
+            assumptions = (*assumptions, *self.pixel_row.assumptions)
+            kinds = dict.fromkeys(assumption.kind for assumption in assumptions)
+            self.assumed_button.setText(f"Assumed: {', '.join(kinds)}")
+            self.assumed_text.setText("\n".join(f"• {entry}" for entry in assumptions))
+            self.assumed_button.setVisible(bool(assumptions))
 
         self._controller.run(
-            "assumptions", "listing the assumptions", lambda: assumptions_of(dataset), show
-        )
+            "assumptions", "listing the assumptions", lambda: assumptions_of(dataset), show,
+            inputs=("loaded_samples",),
+        )  # fmt: skip
 
     @slot
     def _forget_problem(self) -> None:

@@ -19,6 +19,7 @@ from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
 from napari_quac.gui.slots import slots
 from napari_quac.gui.text import WrappedLabel, estimated
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.neighbor_query import NeighborQuery
@@ -182,8 +183,9 @@ class SearchPanel(Section):
         self.proposals = PictureStrip("proposal")
         self.proposals.picked.connect(self._on_proposal_picked)
         self._search_details = QWidget()
-        ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1,
-               parent=self._search_details)  # fmt: skip
+        self._search_details.setLayout(
+            WrappingRow(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1)
+        )
         self.settings_button = ui.disclosure_button(
             "", "search_settings_button", self._search_details
         )

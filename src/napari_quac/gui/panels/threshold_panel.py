@@ -15,7 +15,8 @@ from napari_quac.gui.mask_slider import MaskSlider, step_travel
 from napari_quac.gui.section import Section
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, grouped, measured, threshold_name
-from napari_quac.gui.widgets import button, disclosure_button, menu, row
+from napari_quac.gui.widgets import button, disclosure_button, flow, menu, row
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
 from napari_quac.live.edit_history import EditHistory
@@ -105,11 +106,11 @@ class ThresholdPanel(Section):
             picked=lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
         )
         display = QWidget()
-        row(self.attribution_menu, 1, self.mask_menu, 1, parent=display)
+        display.setLayout(WrappingRow(self.attribution_menu, 1, self.mask_menu, 1))
         self.display_button = disclosure_button("Display", "display_button", display)
         self.add(
-            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None,
-                self.display_button),
+            flow(self.blink_button, self.side_by_side_button, self.display_button,
+                 self.show_layers_button),
             display,
         )  # fmt: skip
 

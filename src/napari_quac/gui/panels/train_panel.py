@@ -17,7 +17,8 @@ from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, duration, estimated
-from napari_quac.gui.widgets import button, column, menu, row
+from napari_quac.gui.widgets import button, column, menu
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run
@@ -98,7 +99,7 @@ class TrainPanel(Section):
         self.use_now_button = button(text, "train_use_now_button", tip)
         self.use_now_button.clicked.connect(slot(lambda: self._use(self._current_run())))
         self._while_running = QWidget()
-        row(self.stop_button, 1, self.use_now_button, 1, parent=self._while_running)
+        self._while_running.setLayout(WrappingRow(self.stop_button, 1, self.use_now_button, 1))
         self.body_layout.addWidget(self.train_button)
         self.body_layout.addWidget(self._while_running)
 
@@ -131,7 +132,7 @@ class TrainPanel(Section):
         rows = column(
             labeled_row("Previous runs", self.previous_menu),
             self.previous_line,
-            row(self.use_button, 1, self.resume_button, 1),
+            WrappingRow(self.use_button, 1, self.resume_button, 1),
             parent=self._previous_rows,
         )
         rows.setContentsMargins(0, 4, 0, 0)

@@ -26,9 +26,9 @@ from napari_quac.gui.widgets import (
     fill_menu,
     menu,
     muted,
-    row,
     spin_box,
 )
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.previous_runs import PreviousRun
 from napari_quac.train.settings import GeneratorTrainingSettings
 
@@ -70,7 +70,7 @@ class TrainSettings(QWidget):
         )
         self._pair_row = QWidget()
         parts = (caption("Classes"), self.first_menu, 1, muted("→"), self.second_menu, 1)
-        row(*parts, parent=self._pair_row)
+        self._pair_row.setLayout(WrappingRow(*parts))
         tip = "Longer training is better, and can be resumed later."
         self.minutes = spin_box("train_minutes", 1, 10_000, tooltip=tip)
         self.minutes.setSuffix(" min")

@@ -113,7 +113,8 @@ class WithoutGeneratorBox(QWidget):
             self.line.show_message(f"A generator cannot be trained on these samples: {error}")
 
         text = "measuring the speed of a training"
-        self._controller.run(SLOT, text, measure, self._show_estimate, on_failed)
+        answers = self._show_estimate, on_failed
+        self._controller.run(SLOT, text, measure, *answers, inputs=("loaded_samples",))
 
     def _show_estimate(self, estimate: TrainingEstimate) -> None:
         self.line.show_message(estimate.sentence)

@@ -5,7 +5,6 @@ No weights are downloaded: the network is built without, and takes those of the 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.networks.architectures.layout import Layout, architecture_assumption
+from napari_quac.reading import parse_json
 
 SMALLEST_SIZE = 96  # pixels; more than the strides of any of them
 _FINGERPRINTS = {
@@ -163,7 +163,7 @@ def _n_classes(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int 
 
 def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     try:
-        config = json.loads(metadata.get("architecture_parameters", "{}"))
+        config = parse_json(metadata.get("architecture_parameters", "{}"))
     except ValueError:
         return {}
     return config if isinstance(config, dict) else {}

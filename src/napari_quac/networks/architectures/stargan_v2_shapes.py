@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.stargan_v2 import N_BOTTLENECK, StarGANHyperparameters
+from napari_quac.reading import parse_json
 
 States: TypeAlias = Mapping[str, Mapping[str, Tensor]]
 
@@ -168,7 +168,7 @@ def read_metadata(metadata: Mapping[str, str], key: str) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 

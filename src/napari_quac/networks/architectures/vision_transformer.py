@@ -5,7 +5,6 @@ ViT, DeiT with and without distillation, and DINOv2 with and without registers.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from napari_quac.networks.architectures.layout import (
     Naming,
     architecture_assumption,
 )
+from napari_quac.reading import parse_json
 
 Pooling = Literal["class token", "average", "class token and average", "two class tokens"]
 HEAD_WIDTH = 64  # channels of each attention head, in all published sizes up to large
@@ -251,7 +251,7 @@ def _n_heads(width: int, config: Mapping[str, Any]) -> tuple[int, bool]:
 def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the configuration that lies beside the weights; empty without one."""
     try:
-        config = json.loads(metadata.get("architecture_parameters", "{}"))
+        config = parse_json(metadata.get("architecture_parameters", "{}"))
     except ValueError:
         return {}
     return config if isinstance(config, dict) else {}

@@ -10,10 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.container_files import Container, Files
+from napari_quac.reading import parse_json, parse_yaml
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
 _FORMS = ("torchscript", "pytorch_state_dict", "onnx")
@@ -33,8 +32,8 @@ def read_bioimage(files: Files) -> Container | None:
     if not name:
         return None
     try:
-        description = yaml.safe_load(files.text(name))
-    except yaml.YAMLError as error:
+        description = parse_yaml(files.text(name))
+    except ValueError as error:
         raise CheckpointError(
             f"'{name}' in '{files.path.name}' is not valid YAML ({error}). Download it again."
         ) from error
@@ -155,7 +154,7 @@ def _add_preprocessing(
                 for key in ("mean", "std"):
                     numbers = settings[key]
                     metadata[key] = json.dumps(numbers if isinstance(numbers, list) else [numbers])
-                if high == 1 and max(json.loads(metadata["mean"])) > 1:
+                if high == 1 and max(parse_json(metadata["mean"])) > 1:
                     metadata["value_range"] = "[0, 255]"
                     yield "Its mean refers to 8-bit images, so black and white become 0 and 255."
             else:
@@ -173,7 +172,7 @@ def _add_linear(metadata: dict[str, str], settings: Mapping[str, Any]) -> None:
     gain, offset = settings.get("gain", 1), settings.get("offset", 0)
     gains = gain if isinstance(gain, list) else [gain]
     offsets = offset if isinstance(offset, list) else [offset]
-    low, high = json.loads(metadata.get("value_range", "[0, 1]"))
+    low, high = parse_json(metadata.get("value_range", "[0, 1]"))
     if len(set(gains)) == 1 and len(set(offsets)) == 1 and "standardize" not in metadata:
         limits = [low * gains[0] + offsets[0], high * gains[0] + offsets[0]]
         metadata["value_range"] = json.dumps(limits)

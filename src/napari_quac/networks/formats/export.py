@@ -22,6 +22,7 @@ from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.networks.formats.transforms import metadata_of_numbers, metadata_of_transform
 from napari_quac.networks.programs import load_exported, load_torchscript
+from napari_quac.reading import parse_json
 from napari_quac.registry import unknown_name
 from napari_quac.serialize import to_plain
 
@@ -200,15 +201,15 @@ def _run(network: nn.Module, images: Tensor) -> Tensor:
 def _batch(example: Any, metadata: Mapping[str, str], network: nn.Module) -> Tensor:
     """Return three images for the network; noise of the size of the preprocessing without one."""
     if example is None:
-        size = json.loads(metadata.get("crop") or metadata.get("resize") or "null")
+        size = parse_json(metadata.get("crop") or metadata.get("resize") or "null")
         if "preprocessing" in metadata:
-            fields = json.loads(metadata["preprocessing"])
+            fields = parse_json(metadata["preprocessing"])
             size = fields.get("crop") or fields.get("resize")
         if size is None:
             raise DataError("Pass one image as the network receives it, example=….")
         filters = [p for p in network.parameters() if p.ndim >= 4]
         size = [size, size] if isinstance(size, int) else size
-        channels = filters[0].shape[1] if filters else len(json.loads(metadata.get("mean", "[0]")))
+        channels = filters[0].shape[1] if filters else len(parse_json(metadata.get("mean", "[0]")))
         generator = torch.Generator().manual_seed(0)
         return torch.randn((3, channels, *size), generator=generator)
     images = torch.as_tensor(np.asarray(example.cpu() if isinstance(example, Tensor) else example))
@@ -285,7 +286,7 @@ def _forms(
         # None before PyTorch 2.6. The guards of free sizes make a deep network slow to
         # open (33 s for a DenseNet), so a size that the preprocessing fixes stays fixed.
         any_length = getattr(torch.export.Dim, "AUTO", None)
-        stated = json.loads(metadata.get("preprocessing", "{}")) or metadata
+        stated = parse_json(metadata.get("preprocessing", "{}")) or metadata
         is_fixed = bool(stated.get("crop") or stated.get("resize"))
         free = range(2, images.ndim) if any_length is not None and not is_fixed else ()
         sizes = dict.fromkeys(free, any_length)

@@ -14,6 +14,7 @@ from typing import Any
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.container_files import Container, Files, choose_weights
 from napari_quac.networks.formats.transforms import interpolation_name
+from napari_quac.reading import parse_json
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.onnx")
 
@@ -48,7 +49,7 @@ def read_hugging_face(files: Files) -> Container | None:
 
 def _read_json(files: Files, name: str) -> dict[str, Any]:
     try:
-        content = json.loads(files.text(name))
+        content = parse_json(files.text(name))
     except ValueError as error:
         raise CheckpointError(
             f"'{name}' in '{files.path.name}' is not valid JSON ({error}). Copy it again."

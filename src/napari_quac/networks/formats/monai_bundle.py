@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.container_files import Container, Files, choose_weights
+from napari_quac.reading import parse_yaml
 
 WEIGHTS = ("models/model.ts", "models/model.pt", "models/model.onnx", "models/model.safetensors")
 _INFERENCE = ("configs/inference.json", "configs/inference.yaml", "configs/evaluate.json")
@@ -50,8 +49,8 @@ def _first_entry(entries: Any) -> Mapping[str, Any]:
 
 def _mapping(files: Files, name: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(files.text(name))  # JSON is YAML
-    except yaml.YAMLError as error:
+        content = parse_yaml(files.text(name))  # JSON is YAML
+    except ValueError as error:
         raise CheckpointError(
             f"'{name}' in '{files.path.name}' cannot be read ({error}). Copy it again."
         ) from error

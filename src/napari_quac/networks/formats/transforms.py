@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import DataError
+from napari_quac.reading import parse_json
 
 CONVERSIONS = (
     "ToTensor", "MaybeToTensor", "PILToTensor", "MaybePILToTensor", "ToImage", "ToPureTensor",
@@ -149,7 +150,7 @@ def metadata_of_numbers(numbers: Mapping[str, Any]) -> dict[str, str]:
             metadata[key] = entry
         else:
             metadata[key] = json.dumps(_numbers(entry))
-    mean, std = (json.loads(metadata.get(key, "[]")) for key in ("mean", "std"))
+    mean, std = (parse_json(metadata.get(key, "[]")) for key in ("mean", "std"))
     if mean or std:
         metadata.setdefault("value_range", "[0, 1]")
     if len(mean) != len(std) and mean and std:
