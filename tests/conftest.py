@@ -1,7 +1,11 @@
-"""Tests run off the user's settings, on a display or a virtual one, and leave no thread behind."""
+"""Tests run off the user's settings, on a display or a virtual one, and leave no thread behind.
+
+Without Qt's system libraries, the tests of the window are skipped; all others run.
+"""
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import shutil
@@ -9,8 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from qt_state import QT_ERROR
 
 os.environ["NAPARI_CONFIG"] = ""  # make_napari_viewer resets the settings: not those of the user
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,24 +30,65 @@ if (
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 VIEWER_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "viewer", "dock", "docked"}
+WINDOW_TESTS = Path(__file__).parent / "gui"
+WHAT_TO_INSTALL = "install the system packages in the README under 'Try it' to run it"
 
 
 def is_offscreen() -> bool:
     return os.environ.get("QT_QPA_PLATFORM") == "offscreen"
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    if QT_ERROR:  # pytest-qt would end the whole run
+        pluginmanager.unregister(name="pytest-qt")
+    else:
+        pluginmanager.import_plugin("napari.utils._testsupport")
+
+
 def pytest_xvfb_disable(config: pytest.Config) -> bool:
-    return is_offscreen()
+    return is_offscreen() or bool(QT_ERROR)
+
+
+class TestWithoutQt(pytest.Item):
+    """A test of the window, skipped."""
+
+    def runtest(self) -> None:
+        pytest.skip(f"needs Qt ({QT_ERROR}): {WHAT_TO_INSTALL}")
+
+
+class ModuleWithoutQt(pytest.File):
+    """A module that cannot be imported without Qt; its test functions are counted as skipped."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        for node in ast.walk(ast.parse(self.path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                item = TestWithoutQt.from_parent(self, name=node.name)
+                is_long = any("mark.long" in ast.unparse(mark) for mark in node.decorator_list)
+                if is_long:
+                    item.add_marker("long")
+                yield item
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Collector | None:
+    if QT_ERROR and WINDOW_TESTS in module_path.parents:
+        return ModuleWithoutQt.from_parent(parent, path=module_path)
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not is_offscreen():
+    if not (is_offscreen() or QT_ERROR):
         return
     if os.environ.get("QUAC_REQUIRE_DISPLAY") == "1":
-        raise pytest.UsageError("no display and no Xvfb, but QUAC_REQUIRE_DISPLAY=1")
-    skip = pytest.mark.skip(reason="needs OpenGL (a display or Xvfb)")
+        reason = QT_ERROR or "no display and no Xvfb"
+        raise pytest.UsageError(f"{reason}, but QUAC_REQUIRE_DISPLAY=1")
+    reason = f"Qt ({QT_ERROR})" if QT_ERROR else "OpenGL (a display or Xvfb)"
+    skip = pytest.mark.skip(reason=f"needs {reason}: {WHAT_TO_INSTALL}")
     for item in items:
-        if VIEWER_FIXTURES & set(getattr(item, "fixturenames", ())):
+        needs_viewer = VIEWER_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if needs_viewer or item.get_closest_marker("needs_qt"):
             item.add_marker(skip)
 
 

@@ -48,8 +48,9 @@ from napari_quac.reports.comparison import Comparison, comparison_rows
 from napari_quac.reports.record import Failure, explained_record, to_json
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.task_images import images_of
+from napari_quac.storage import write_file
 from napari_quac.testing import CLASSES, CornerNetwork, corner_generator, corner_image
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.train.checkpointing import encode_safetensors
 
 SIZE = 16
 METHODS = ("d-ig", "d-ingrad", "gc", "residual", "random")
@@ -194,7 +195,7 @@ def _write_stargan(path: Path) -> None:
     )  # fmt: skip
     network = StarGAN(hyper).eval()
     metadata = stargan_metadata(hyper, CLASSES, SIZE, ValueRange(0, 1), {})
-    write_safetensors(path, network.state_dict(), metadata)
+    write_file(path, encode_safetensors(network.state_dict(), metadata))
 
 
 def _write_exaggeration(path: Path) -> None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import napari_quac
 
 PACKAGE = Path(napari_quac.__file__).parent
@@ -100,6 +102,7 @@ def test_headless_modules_load_neither_qt_nor_napari() -> None:
     assert found == {}
 
 
+@pytest.mark.needs_qt
 def test_public_names_exist() -> None:
     for name in napari_quac.__all__:
         assert getattr(napari_quac, name) is not None

@@ -109,6 +109,7 @@ def test_the_family_is_listed_with_its_settings_and_its_training(installed: Path
     assert "brightness" in command(installed, "train", "--help")
 
 
+@pytest.mark.needs_qt  # its form in the dock
 def test_its_file_is_recognized_loaded_and_explains(
     installed: Path, trained: Path, images: Path, classifier: Path, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_manifest_on_top_is_the_one_in_the_package() -> None:
     assert text == (SOURCE / "napari.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.needs_qt
 def test_every_contribution_resolves() -> None:
     manifest = PluginManifest.from_file(SOURCE / "napari.yaml")
     manifest.validate_imports()

@@ -83,10 +83,14 @@ def wish_12_own_generator() -> object:
     return nq.explain_image(image, classifier, invert, methods=["residual"], max_tries=1)
 
 
-WISHES = [wish for name, wish in list(globals().items()) if name.startswith("wish_")]
+WISHES = [
+    pytest.param(wish, marks=[pytest.mark.needs_qt] if "napari" in name else [], id=name)
+    for name, wish in list(globals().items())
+    if name.startswith("wish_")
+]
 
 
-@pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish.__name__)
+@pytest.mark.parametrize("wish", WISHES)
 def test_wish_takes_at_most_two_lines(
     wish: Callable[..., object], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

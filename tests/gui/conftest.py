@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QSettings
-from qtpy.QtWidgets import QApplication
 
-from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
+from qt_state import QT_ERROR
+
+if not QT_ERROR:  # this file is loaded also where the tests beside it are skipped
+    from qtpy.QtCore import QSettings
+    from qtpy.QtWidgets import QApplication
+
+    from napari_quac.gui.dock import QuacDock
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -275,7 +275,7 @@ def _record_lost_task(task: Task, store: ExplanationStore) -> Summary:
     """Record a sample at which several workers ended, one after the other."""
     error = (
         "Several processes ended without an error while they explained this sample, probably "
-        "because memory ran out. Give workers more memory, and continue with --resume."
+        "because memory ran out. Give workers more memory, and resume the work (--resume)."
     )
     store.write(failed_record(task.sample_id, Failure("worker", error, "KilledWorker")))
     return Summary(n_samples=1, n_failed=1, first_failure=f"{task.sample_id}: {error}")

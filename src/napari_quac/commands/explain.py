@@ -122,9 +122,9 @@ def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> No
         If a file cannot be written.
     """
     from napari_quac.data.file_names import file_names, file_path
-    from napari_quac.reports.atomic import write_folder
     from napari_quac.reports.record import to_json
     from napari_quac.reports.task_images import npy_files
+    from napari_quac.storage import write_folder
 
     explained = {key: record for key, record in records.items() if "methods" in record}
     stems = _distinct_stems({record["id"] for record in explained.values()})

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +111,7 @@ def run_plan(
         raise DataError(f"At least one worker is needed, got --workers {options.workers}.")
     advice = f"Continue with: {command}"
     try:
-        with _stopped_by_signal(), _client(options) as client:
+        with _client(options) as client:
             _notify_space(plan)
             if client is not None and not client.nthreads():
                 notify(
@@ -195,23 +193,6 @@ def _client(options: argparse.Namespace) -> AbstractContextManager[Any]:
     if options.workers and options.workers > 1:
         return start_workers(options.workers)
     return nullcontext()
-
-
-@contextmanager
-def _stopped_by_signal() -> Iterator[None]:
-    """Let SIGTERM, with which clusters end jobs, stop the run as Control-C does."""
-    from napari_quac.batch.tasks import stop_requested
-
-    def stop(*_: Any) -> None:
-        stop_requested.set()
-        raise KeyboardInterrupt
-
-    stop_requested.clear()
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _warn(info: StoreInfo) -> None:

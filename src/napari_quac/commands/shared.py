@@ -30,7 +30,7 @@ REPEATABLE = {"action": "append", "default": []}
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
-    **dict.fromkeys(("X", "LO", "HI"), float),
+    **dict.fromkeys(("X", "LO", "HI", "NM"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),
     "A=B,C=D": class_map,
     "H,W|D,H,W": whole_numbers,

@@ -326,5 +326,5 @@ def _range_of(images: NDArray[Any], path: Path) -> tuple[float, float]:
         return usual_range(images.dtype)
     raise ValueRangeError(
         f"'{path.name}' holds {images.dtype} values, but the values for black and white are "
-        "unknown. Enter the range of the images (--image-range on the command line)."
+        "unknown. Enter the range of the images (--image-range)."
     )

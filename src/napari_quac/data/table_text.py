@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.csv_output import unescape_formula
 from napari_quac.errors import DataError
 
 MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
@@ -69,7 +70,7 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
     numbers: list[int] = []
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [unescape_formula(cell.strip()) for cell in row]
             if separator == " " and cells and not cells[-1]:
                 cells.pop()  # a blank at the end of the line
             if any(cells):

@@ -266,7 +266,7 @@ def recognize_generator(texts: Sequence[str]) -> RecognizedNetwork:
     raise CheckpointError(
         inspection.problem
         or f"'{path.name}' holds {content} ({inspection.kind}), not a generator. Open it as "
-        "classifier (as a command, --classifier), or choose another file."
+        "classifier (--classifier), or choose another file."
     )
 
 
@@ -305,7 +305,7 @@ def recipe_without_file(family: str) -> Any:
     if missing := required_fields(recipe_class):
         raise DataError(
             f"The generator '{family}' needs a file ({', '.join(missing)}). Choose its file "
-            "instead (as a command, --generator FILE)."
+            "instead (--generator FILE)."
         )
     try:
         return recipe_class()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QDialog, QPlainTextEdit, QWidget
 
+from napari_quac.gui.option_names import with_controls
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, column, link_button, row
@@ -137,7 +138,7 @@ class DetailsWindow(QDialog):
         super().__init__(parent)
         self.setObjectName("message_details")
         self.setWindowTitle("Details")
-        self.text_field = QPlainTextEdit(text)
+        self.text_field = QPlainTextEdit(with_controls(text))
         self.text_field.setObjectName("message_details_text")
         self.text_field.setAccessibleName("Whole message")
         self.text_field.setReadOnly(True)

@@ -2,7 +2,7 @@
 
 napari draws such layers with one pixel as one unit, and warns over the canvas each time that a
 layer is added, removed or changed. The results of a sample have the unit of the sample: that of
-another layer would give pixels a size that nobody knows.
+another layer would give pixels a size without a source.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
 
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
@@ -51,7 +52,10 @@ class AgreementPanel(Section):
         self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
-        self.sentences = [WrappedLabel("", f"agreement_{i}") for i in range(MAX_SENTENCES)]
+        self.sentences: list[Message | WrappedLabel] = [
+            Message("agreement_0"),
+            *(WrappedLabel("", f"agreement_{number}") for number in range(1, MAX_SENTENCES)),
+        ]
         self.use_best_button = button(
             "Use best", "use_best_button", clicked=self._on_use_best, primary=True, hidden=True
         )

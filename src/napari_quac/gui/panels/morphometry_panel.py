@@ -114,8 +114,7 @@ class MorphometryPanel(OnDemandSection):
         if self._results.displayed_hybrid is None:
             self._measured = None
             self.table.clear()
-            self.line.setText(EMPTY)
-            self.set_summary("")
+            self.show_empty()
         elif morphometry is not None and morphometry is not self._measured:
             self._measured = morphometry
             places = [place.name for place in morphometry.places]
@@ -142,7 +141,7 @@ class MorphometryPanel(OnDemandSection):
             item.setToolTip(0, measure.text)
             self.table.addTopLevelItem(item)
         self.table.updateGeometry()
-        self.line.setText(self._describe(place))
+        self.line.show_message(self._describe(place))
         mean = place.difference("mean")
         summary = f"{place.name}: mean {_change(mean)}" if np.isfinite(mean) else ""
         self.set_summary(summary)

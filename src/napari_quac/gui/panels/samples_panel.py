@@ -29,6 +29,7 @@ from napari_quac.gui.input_layers import (
 )
 from napari_quac.gui.layer_watch import LayerWatch
 from napari_quac.gui.message import Message
+from napari_quac.gui.option_names import with_controls
 from napari_quac.gui.panels.pixel_size import PixelSizeRow
 from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
@@ -320,7 +321,7 @@ class SamplesPanel(Section):
             if preview.sample is None:
                 preview_button.setIcon(QIcon())
                 preview_button.setText("✗")
-                preview_button.setToolTip(preview.problem)
+                preview_button.setToolTip(with_controls(preview.problem))
                 continue
             preview_button.setText("")
             preview_button.setIcon(QIcon(thumbnail(preview.sample.image, PREVIEW_SIZE)))

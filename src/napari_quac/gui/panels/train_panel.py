@@ -12,6 +12,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
+from napari_quac.gui.option_names import with_controls
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
@@ -174,7 +175,9 @@ class TrainPanel(Section):
         self.train_button.setVisible(not running)
         self.train_button.setEnabled(not problem)
         self.train_button.setText(estimated("Train generator", self._expected_seconds()))
-        self.train_button.setToolTip(problem or "The training runs while you continue working.")
+        self.train_button.setToolTip(
+            with_controls(problem) or "The training runs while you continue working."
+        )
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
         self.settings.setEnabled(not running)

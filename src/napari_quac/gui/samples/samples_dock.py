@@ -20,6 +20,7 @@ from superqt.utils import signals_blocked
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.fields import TextField
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
@@ -27,7 +28,7 @@ from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, estimated, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -209,7 +210,7 @@ class SamplesDock(QWidget):
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
-        self.report_note = WrappedLabel("", "report_note")
+        self.report_note = Message("report_note")
         rows = QWidget()
         ui.row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
