@@ -125,6 +125,22 @@ def no_errors_in_slots(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not handler.errors, "\n".join(handler.errors)
 
 
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("answers") / "trusted-programs.txt"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_trusted(answers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without an answer about programs, and keep the ones of the user."""
+    from napari_quac.networks import consent
+
+    answers.unlink(missing_ok=True)
+    monkeypatch.setattr(consent, "answers_file", lambda: answers)
+    monkeypatch.setattr(consent, "_trusted", set())
+    monkeypatch.setattr(consent, "_trusted_paths", {})
+
+
 @pytest.fixture(autouse=True)
 def no_threads_left() -> Iterator[None]:
     """Fail a test after which one of our threads is still there."""

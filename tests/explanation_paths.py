@@ -43,6 +43,7 @@ from napari_quac.live.results import Results
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperparameters
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.consent import programs_in, trust
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.comparison import Comparison, comparison_rows
 from napari_quac.reports.record import Failure, explained_record, to_json
@@ -350,6 +351,7 @@ def live_state(case: Case, files: Files) -> Iterator[tuple[Choices, Results, Con
     choices.settings = replace(settings, seed=SEED, source_basis=basis)
     choices.samples = files.samples(case)
     choices.classifier, choices.generator = files.classifier, files.generator(case)
+    trust(programs_in(choices.classifier, choices.generator))
     choices.sample_index = 0
     try:
         settle(lambda: results.prediction is not None and results.loaded_generator is not None)

@@ -10,8 +10,10 @@ import errno
 import re
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
 
 from napari_quac import __version__
 from napari_quac.commands import (
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         "wrong and how to fix it. 1: internal error. 130 and 143: stopped by Control-C or SIGTERM.",
     )
     parser.add_argument("--version", action="version", version=f"napari-quac {__version__}")
+    parser.set_defaults(trust=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
@@ -88,7 +91,8 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         try:
             options = build_parser().parse_args([_mark_number(text) for text in arguments])
-            options.run(options)
+            with _consent(options):
+                options.run(options)
         except SystemExit:
             sys.stdout.flush()
             raise
@@ -118,6 +122,32 @@ def _run(arguments: Sequence[str]) -> int:
         notify("napari-quac: Internal error: please report the lines above.")
         return INTERNAL_ERROR
     return DONE
+
+
+@contextmanager
+def _consent(options: argparse.Namespace) -> Iterator[None]:
+    """Refuse programs that the command does not name itself, unless it has ``--trust``."""
+    if options.trust:
+        yield
+        return
+    from napari_quac.networks.consent import consent_required, trust_named
+
+    with consent_required():
+        if options.command != "inspect":  # which describes a file before it is trusted
+            trust_named(_named_paths(vars(options).values()))
+        yield
+
+
+def _named_paths(arguments: Iterable[Any]) -> Iterator[Path]:
+    """Yield what may be a path in parsed arguments, such as that in ``SOURCE:TARGET=FILE``."""
+    for argument in arguments:
+        if isinstance(argument, Path):
+            yield argument
+        elif isinstance(argument, str):
+            parts = argument.split("=")
+            yield from (Path("=".join(parts[n:])) for n in range(len(parts)))
+        elif isinstance(argument, list | tuple):
+            yield from _named_paths(argument)
 
 
 def _mark_number(text: str) -> str:

@@ -71,7 +71,7 @@ class LevelImages:
 
 
 def load(dock: QuacDock, recipe: Any, samples: Any) -> None:
-    dock.choices.classifier = recipe
+    dock.networks.use_recipes(recipe, dock.choices.generator)
     dock.choices.samples = ReadySamples(samples)
     wait(lambda: dock.results.prediction and not dock.controller.running)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -313,13 +313,6 @@ def map_paths(node: Any, change: Callable[[Path], Path]) -> Any:
         names = [entry.name for entry in fields(node) if entry.init]
         return replace(node, **{name: map_paths(getattr(node, name), change) for name in names})
     return node
-
-
-def paths_in(recipe: Any) -> Iterator[Path]:
-    """Yield all paths of a recipe, or of a tuple of recipes."""
-    paths: list[Path] = []
-    map_paths(recipe, lambda path: paths.append(path) or path)  # type: ignore[func-returns-value]
-    return iter(paths)
 
 
 def absolute(path: Path, base: Path) -> Path:

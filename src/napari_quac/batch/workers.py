@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from napari_quac.errors import DataError
+from napari_quac.networks.consent import consent_required
 
 CONNECT_SECONDS = 30
 SETTINGS = {
@@ -94,8 +95,19 @@ def check_client(client: Any) -> None:
         )
 
 
-def run_in_worker(function: Callable[..., Any], *arguments: Any) -> Any:
+def run_in_worker(
+    trusted: frozenset[str] | None, function: Callable[..., Any], *arguments: Any
+) -> Any:
     """Call a function in a worker with one thread of PyTorch, so that all results are equal.
+
+    Parameters
+    ----------
+    trusted : frozenset of str or None
+        See :func:`~napari_quac.networks.consent.trusted_hashes`.
+    function : callable
+        The task.
+    *arguments
+        Its arguments.
 
     Raises
     ------
@@ -113,7 +125,10 @@ def run_in_worker(function: Callable[..., Any], *arguments: Any) -> Any:
         )
     torch.set_num_threads(1)
     disable_malloc_trim()
-    return function(*arguments)
+    if trusted is None:
+        return function(*arguments)
+    with consent_required(trusted):
+        return function(*arguments)
 
 
 def disable_malloc_trim() -> bool:

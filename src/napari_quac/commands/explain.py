@@ -95,6 +95,7 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     output = absolute(options.out, Path())
     settings = shared.read_settings(options, getattr(generator, "default_methods", ()))
     networks, class_map = (classifier, generator), options.class_map or {}
+    shared.require_trust("The command", *networks, settings)
     return BatchPlan(
         samples, *networks, settings, options.device, output=output, class_map=class_map
     )

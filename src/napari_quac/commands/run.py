@@ -43,6 +43,7 @@ def add_parser(commands: Any) -> None:
     parser = shared.add_command(commands, run, "run", summary, about)
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
     add_run_options(parser)
+    shared.add_options(parser, shared.TRUST_OPTION)
     shared.add_options(parser, REPLAY_OPTION)
 
 
@@ -65,6 +66,8 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.batch.plan import BatchPlan
 
     plan = BatchPlan.read(options.plan)
+    origin = f"The plan '{options.plan}'"
+    shared.require_trust(origin, plan.classifier, plan.generator, plan.settings)
     for note in plan.notes:
         notify(note)
     if options.replay is not None:
@@ -72,8 +75,9 @@ def run(options: argparse.Namespace) -> None:
         return
     place = f" --scheduler {options.scheduler}" if options.scheduler else ""
     place = f" --workers {options.workers}" if options.workers else place
+    trust = " --trust" if options.trust else ""
     begun = time.perf_counter()
-    summary = run_plan(plan, options, f"napari-quac run {options.plan}{place} --resume")
+    summary = run_plan(plan, options, f"napari-quac run {options.plan}{place}{trust} --resume")
     seconds = time.perf_counter() - begun
     if options.json:
         print_json(_document(plan, summary, seconds))

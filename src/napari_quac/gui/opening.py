@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from napari_quac.live.network_search import StoreNetworks, find_networks
 from napari_quac.live.plans import ROLES, inspect_recipe
 from napari_quac.live.recent import KINDS, RecentFile, RecentWork
 from napari_quac.live.session_state import SampleView, SessionState
+from napari_quac.networks.consent import Program, programs_in
 
 if TYPE_CHECKING:
     from napari_quac.generators.opening import RecognizedNetwork
@@ -33,6 +34,7 @@ MAX_ENTRIES, MENU_LENGTH = 10, 60
 OF_ONE_PATH = ("folder", "files", "stack")
 """Kinds of samples that are opened again by their path alone."""
 PLANS = "Plans (*.yaml *.yml);;All files (*)"
+Restored = tuple[dict[str, Any], Mapping[Any, "RecognizedNetwork"], tuple[Program, ...]]
 KEPT = ("samples", "classifier", "generator", "settings", "sample_index", "filter_text", "sort_by",
         "sort_ascending", "shown_method", "threshold", "report_source", "class_map")  # fmt: skip
 
@@ -173,12 +175,17 @@ class Opening(QObject):
         dock = self._dock
         dock.session.requested.emit()
 
-        def work() -> tuple[dict[str, Any], dict[str, RecognizedNetwork]]:
-            recipes = state.build_recipes()
-            return recipes, {r: inspect_recipe(r, recipes[r]) for r in ROLES if r in recipes}
+        def work() -> Restored:
+            recipes, settings = state.build_recipes(), state.build_settings()
+            networks = {r: inspect_recipe(r, recipes[r]) for r in ROLES if r in recipes}
+            return recipes, networks, programs_in(*(recipes[r] for r in networks), settings)
 
-        def use(loaded: tuple[dict[str, Any], dict[str, RecognizedNetwork]]) -> None:
-            recipes, networks = loaded
+        def ask(loaded: Restored) -> None:
+            title = f"the session with {state.title}"
+            dock.networks.with_consent(title, loaded[2], partial(use, loaded))
+
+        def use(loaded: Restored) -> None:
+            recipes, networks, _ = loaded
             for network in networks.values():
                 dock.networks.use_network(network)
             choices = dock.choices
@@ -192,7 +199,7 @@ class Opening(QObject):
                 choices.report_source = ReportFolder(Path(state.report))
             restore_layout(dock, state.layout)
 
-        dock.controller.run("session", f"opening {state.title}", work, use)
+        dock.controller.run("session", f"opening {state.title}", work, ask)
 
     @slot
     def _open_layer(self, kind: str, path: Path) -> None:
@@ -225,8 +232,19 @@ class Opening(QObject):
             "store networks",
             f"looking for the networks of '{report.folder.name}'",
             partial(find_networks, store, recent),
-            partial(self._use_networks, report),
+            partial(self._ask_about_networks, report),
         )
+
+    @slot
+    def _ask_about_networks(self, report: OpenReport, networks: StoreNetworks) -> None:
+        """Use the networks of explanations once their programs are trusted."""
+        choices = self._dock.choices
+        used = [n for n in (networks.classifier, networks.generator)
+                if n is not None and getattr(choices, n.role) is None]  # fmt: skip
+        programs = [program for network in used for program in network.programs]
+        origin = f"the folder of explanations '{report.folder.name}'"
+        use = partial(self._use_networks, report, networks)
+        self._dock.networks.with_consent(origin, programs, use)
 
     @slot
     def _use_networks(self, report: OpenReport, networks: StoreNetworks) -> None:
