@@ -90,10 +90,10 @@ class Caption(QLabel):
 
 
 class WrappedCaption(WrappedLabel):
-    """Label for the left column of a grid, in several lines where there is no room for one."""
+    """Label for the left of fields, in several lines where there is no room for one."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text, role="muted")
+    def __init__(self, text: str, name: str = "", role: str = "muted") -> None:
+        super().__init__(text, name, role)
         policy = self.sizePolicy()
         policy.setHorizontalPolicy(QSizePolicy.Policy.Maximum)
         self.setSizePolicy(policy)

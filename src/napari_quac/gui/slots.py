@@ -1,7 +1,7 @@
-"""Slots that never raise: what goes wrong is said in the status line, and other slots go on.
+"""Slots that never raise: the status line states what went wrong, and other slots continue.
 
-An exception in a slot would end in ``sys.excepthook``, where PyQt ends the process unless somebody
-has replaced it; an exception in a listener of a result would keep all later listeners from it.
+An exception in a slot would end in ``sys.excepthook``, where PyQt ends the process unless the hook
+was replaced; an exception in a listener of a result would keep all later listeners from it.
 """
 
 from __future__ import annotations

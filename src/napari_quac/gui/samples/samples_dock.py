@@ -168,7 +168,8 @@ class FilterChips(QWidget):
         self.count.setText(prefix + grouped(total))
 
 
-ROOM_FOR_ALL = 820
+ROOM_FOR_ALL = 400
+"""Height in pixels for the card of *Explain these* beside a matrix or curves."""
 TABS = (
     ("table", "Table", "Table of all samples."),
     ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
@@ -224,7 +225,8 @@ class SamplesDock(QWidget):
             self.accuracy_line,
             self.field.problem,
             self.report_note,
-            ui.row(self.pages, 1, self.many_card),
+            self.many_card,
+            self.pages,
             1,
             spacing=4,
             parent=body,
@@ -270,7 +272,7 @@ class SamplesDock(QWidget):
             policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
             self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
-        if key != "table" and self.width() < ROOM_FOR_ALL:
+        if key != "table" and self.height() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
 
@@ -334,7 +336,7 @@ class SamplesDock(QWidget):
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
-            if self.width() < ROOM_FOR_ALL:
+            if self.height() < ROOM_FOR_ALL:
                 self.show_tab("table")
             self.many_card.open()
         else:
