@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_quac.data import n5
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.links import check_hdf5, local_store, require_inside, require_numbers
 from napari_quac.data.place import Transform
 from napari_quac.data.tiff_volume import open_tiff
 from napari_quac.data.volume import Level, Volume, check_channel
@@ -135,6 +137,7 @@ def _plain(
     grid: Grid | None = None,
 ) -> Volume:
     """Return the volume of an array without OME metadata; four axes mean channels first."""
+    require_numbers(array, name)
     n_axes = len(array.shape)
     if n_axes == 4 and array.shape[-1] <= MAX_CHANNELS < array.shape[0]:
         raise DataError(
@@ -174,8 +177,10 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
 
     place = f"{path.name}/{dataset}" if dataset else path.name
     try:
-        root: Any = zarr.open(path, mode="r")
+        root: Any = zarr.open(local_store(path), mode="r")
         node: Any = root[dataset] if dataset else root
+    except DataError:
+        raise
     except Exception as error:
         inside = _zarr_arrays(path)
         hint = f" Arrays in it: {', '.join(inside)}." if inside else ""
@@ -199,7 +204,7 @@ def _group_above(path: Path) -> Any:
 
     if not any((path.parent / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
         return None
-    return zarr.open_group(path.parent, mode="r")
+    return zarr.open_group(local_store(path.parent), mode="r")
 
 
 def _attributes_above(path: Path) -> dict[str, Any]:
@@ -289,6 +294,7 @@ def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, place: str)
         raise DataError(
             f"'{place}' lists the resolution '{entry.path}', which is missing. Copy it again."
         ) from error
+    require_numbers(array, f"{place}/{entry.path}")
     fixed = [0] * (ome.n_axes - ome.n_spatial)
     if ome.channel_axis is not None:
         check_channel(channel, array.shape[ome.channel_axis], place)
@@ -310,9 +316,10 @@ def _zarr_arrays(path: Path) -> list[str]:
 
 def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
     folder = path / dataset
+    require_inside(folder, path, path.name)
     if n5.is_array(folder):
         above = n5.read_attributes(folder.parent) if dataset else {}
-        array = n5.N5Array(folder)
+        array = n5.N5Array(folder, partial(_block_inside, path))
         attributes = {**above, **array.attributes}
         return _plain(array, attributes, _stem(dataset or path.name), path, channel, True)
     scales = sorted(folder.glob("s[0-9]*"), key=lambda p: int(p.name[1:]))
@@ -324,6 +331,11 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
         return _open_n5(path, inside[0], channel)
     place = f"{path.name}/{dataset}" if dataset else path.name
     raise _choice_error(f"'{place}' is not an N5 array", inside)
+
+
+def _block_inside(container: Path, path: Path) -> bytes | None:
+    require_inside(path, container, container.name)
+    return n5.read_file(path)
 
 
 def _n5_arrays(path: Path) -> list[str]:
@@ -345,7 +357,7 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
     assumptions: tuple[Assumption, ...] = ()
     base: Transform | None = None
     for number, scale in enumerate(scales):
-        array = n5.N5Array(scale)
+        array = n5.N5Array(scale, partial(_block_inside, path))
         volume = _plain(array, {**group, **array.attributes}, name, path, channel, True)
         if base is None:
             base, unit, n_channels = volume.finest.transform, volume.unit, volume.n_channels
@@ -384,6 +396,7 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     file.visititems(note)
     if not dataset and len(names) == 1:
         dataset = names[0]
+    check_hdf5(file, dataset, path)
     array = file[dataset] if dataset and dataset in file else None
     if not isinstance(array, h5py.Dataset):
         content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
