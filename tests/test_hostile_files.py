@@ -78,6 +78,7 @@ def refused(arguments: list[Any], capsys: pytest.CaptureFixture[str]) -> str:
     return error[0]
 
 
+@pytest.mark.long
 def test_files_are_hostile_and_described_without_being_loaded(hostile: Hostile) -> None:
     files = {
         "net.pt": (hostile.script("net.pt"), 1, "classifier"),
