@@ -148,6 +148,11 @@ class CancelledError(QuacError):
     """A cancellation by the user; finished results are preserved."""
 
 
+def shorten(text: str, limit: int = 60) -> str:
+    """Return a text of a file for a message, cut to ``limit`` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 _OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "alloc_cpu", "bad_alloc",
     "can't start new thread", "failed to map segment", "unable to allocate",
@@ -171,4 +176,4 @@ def one_line(error: BaseException, limit: int | None = 160) -> str:
     Errors without a message are represented by the name of their class.
     """
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+    return text if limit is None else shorten(text, limit)

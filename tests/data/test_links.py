@@ -115,7 +115,7 @@ def test_hdf5_does_not_show_files_elsewhere(
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "em.h5", "w") as file:
         file["raw"], file["b"] = h5py.SoftLink("/b"), h5py.SoftLink("/raw")
-    with pytest.raises(DataError, match="circle"):
+    with pytest.raises(DataError, match="links"):
         read(tmp_path / "em.h5", "raw")
 
 

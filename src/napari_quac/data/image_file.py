@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import EQUAL_COLORS, ImageArray, has_equal_colors
+from napari_quac.data.npy_file import open_npy
 from napari_quac.data.picture_file import PICTURE_SUFFIXES, read_picture
 from napari_quac.data.tiff_image import read_tiff
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.reading import check_regular_file, is_folder
 from napari_quac.storage import encode, npy_bytes, write_file
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -133,11 +134,9 @@ def read_image_array(path: Path) -> ImageArray:
     ShapeError
         If its colors, pages or frames are not those of one image.
     """
-    if path.is_dir():
+    if is_folder(path):
         raise DataError(f"'{path}' is a folder, not an image. Choose a png, tif or npy file in it.")
-    if not path.exists():
-        raise DataError(f"'{path}' does not exist. Check the path.")
-    if os.path.getsize(path) == 0:
+    if check_regular_file(path) == 0:
         raise DataError(f"'{path.name}' is empty (0 bytes). Copy or export the image again.")
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
@@ -147,7 +146,7 @@ def read_image_array(path: Path) -> ImageArray:
         )
     try:
         if suffix == ".npy":
-            content = ImageArray(_read_npy(path))
+            content = ImageArray(np.array(open_npy(path)))
         else:
             content = (read_tiff if suffix in TIFF_SUFFIXES else read_picture)(path)
     except DataError:
@@ -168,14 +167,6 @@ def read_image_array(path: Path) -> ImageArray:
             "Export the image as 8-bit or float32."
         )
     return content
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    array: Any = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ValueError("an archive of several arrays, npz")
-    return array
 
 
 def _channels_first(content: ImageArray, path: Path, n_axes: int = 2) -> NDArray[np.generic]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from napari_quac.errors import DataError, one_line
+from napari_quac.file_probe import probe_file
 from napari_quac.reading import parse_json
 
 ALLOWED_FOLDERS = "NAPARI_QUAC_LINKED_FOLDERS"
@@ -227,5 +228,6 @@ def _check_other(other: Path, name: str, path: Path, depth: int) -> None:
     require_inside(other, path.parent, path.name)
     if not other.is_file():
         raise DataError(f"'{path.name}' links to '{other.name}', which is missing. Copy it, too.")
+    probe_file(other, "hdf5", name)
     with h5py.File(other, "r") as file:
         check_hdf5(file, name, other, depth + 1)

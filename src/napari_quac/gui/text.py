@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
 
 from napari_quac.gui.option_names import with_controls
+from napari_quac.gui.slots import slots
 
 LONG_SECONDS = 5.0
 """Work that takes longer states its time before it is started."""
@@ -56,6 +57,7 @@ class ElidedLabel(QElidingLabel):
         return QSize(20, self.sizeHint().height())
 
 
+@slots
 class WrappedLabel(QLabel):
     """Text in as many lines as needed, or allowed, with long names broken.
 

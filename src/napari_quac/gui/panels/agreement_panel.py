@@ -13,6 +13,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import (
     button,
@@ -36,6 +37,7 @@ MAX_SENTENCES = 5
 NAME_CHARACTERS = 24
 
 
+@slots
 class AgreementPanel(Section):
     """Conclusion, accuracy of each preprocessing, and buttons to use a better one."""
 

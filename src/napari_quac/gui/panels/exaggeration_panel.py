@@ -22,6 +22,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import estimated
 from napari_quac.gui.widgets import button, connect, menu, row
 from napari_quac.gui.wrapping_row import WrappingRow
@@ -123,6 +124,7 @@ class Frame:
     flagged: bool = False
 
 
+@slots
 class ExaggerationPanel(Section):
     """Computes the path on demand, shows one image of it as a layer, and writes it to files.
 

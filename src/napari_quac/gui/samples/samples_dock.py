@@ -27,6 +27,7 @@ from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -52,6 +53,7 @@ OF_EXPLANATIONS = ("explained", "not_switched")
 """Chips that are hidden before a sample is explained."""
 
 
+@slots
 class FilterField(TextField):
     """The filter as text; an invalid filter is reported and not applied."""
 
@@ -65,7 +67,7 @@ class FilterField(TextField):
         set_tone(self.problem, "bad")
         self.problem.hide()
         self._later = ui.debouncer(self, AFTER_TYPING_MS, self.apply)
-        self.textEdited.connect(lambda _: self._later.throttle())
+        self.textEdited.connect(slot(lambda _: self._later.throttle()))
         self.returnPressed.connect(self.apply)
         choices.events.filter_text.connect(self._show)
         results.events.order.connect(self._show_problem)
@@ -74,6 +76,7 @@ class FilterField(TextField):
         """Return the size hint, which is the width that the row gives to the field."""
         return self.sizeHint()
 
+    @slot
     def apply(self) -> None:
         """Apply the filter if it is valid."""
         self._later.cancel()
@@ -109,6 +112,7 @@ class FilterField(TextField):
         set_tone(self, "bad" if problem else "")
 
 
+@slots
 class FilterChips(QWidget):
     """A chip for each common filter, and one for a cell of the confusion matrix."""
 
@@ -164,7 +168,8 @@ class FilterChips(QWidget):
         self.count.setText(prefix + grouped(total))
 
 
-ROOM_FOR_ALL = 820
+ROOM_FOR_ALL = 400
+"""Height in pixels for the card of *Explain these* beside a matrix or curves."""
 TABS = (
     ("table", "Table", "Table of all samples."),
     ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
@@ -172,6 +177,7 @@ TABS = (
 )
 
 
+@slots
 class SamplesDock(QWidget):
     """Table, confusion matrix and curves of all samples, with a common filter."""
 
@@ -219,7 +225,8 @@ class SamplesDock(QWidget):
             self.accuracy_line,
             self.field.problem,
             self.report_note,
-            ui.row(self.pages, 1, self.many_card),
+            self.many_card,
+            self.pages,
             1,
             spacing=4,
             parent=body,
@@ -265,7 +272,7 @@ class SamplesDock(QWidget):
             policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
             self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
-        if key != "table" and self.width() < ROOM_FOR_ALL:
+        if key != "table" and self.height() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
 
@@ -329,12 +336,13 @@ class SamplesDock(QWidget):
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
-            if self.width() < ROOM_FOR_ALL:
+            if self.height() < ROOM_FOR_ALL:
                 self.show_tab("table")
             self.many_card.open()
         else:
             self.many_card.hide()
 
+    @slot
     def choose_report(self) -> None:
         """Open a dialog for a folder of explanations."""
         chosen = QFileDialog.getExistingDirectory(self, "Open a folder of explanations")
