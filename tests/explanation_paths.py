@@ -43,13 +43,15 @@ from napari_quac.live.results import Results
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperparameters
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.consent import programs_in, trust
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.comparison import Comparison, comparison_rows
 from napari_quac.reports.record import Failure, explained_record, to_json
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.task_images import images_of
+from napari_quac.storage import write_file
 from napari_quac.testing import CLASSES, CornerNetwork, corner_generator, corner_image
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.train.checkpointing import encode_safetensors
 
 SIZE = 16
 METHODS = ("d-ig", "d-ingrad", "gc", "residual", "random")
@@ -194,7 +196,7 @@ def _write_stargan(path: Path) -> None:
     )  # fmt: skip
     network = StarGAN(hyper).eval()
     metadata = stargan_metadata(hyper, CLASSES, SIZE, ValueRange(0, 1), {})
-    write_safetensors(path, network.state_dict(), metadata)
+    write_file(path, encode_safetensors(network.state_dict(), metadata))
 
 
 def _write_exaggeration(path: Path) -> None:
@@ -349,6 +351,7 @@ def live_state(case: Case, files: Files) -> Iterator[tuple[Choices, Results, Con
     choices.settings = replace(settings, seed=SEED, source_basis=basis)
     choices.samples = files.samples(case)
     choices.classifier, choices.generator = files.classifier, files.generator(case)
+    trust(programs_in(choices.classifier, choices.generator))
     choices.sample_index = 0
     try:
         settle(lambda: results.prediction is not None and results.loaded_generator is not None)

@@ -5,6 +5,7 @@ None of these derives from ``RuntimeError``, which is what PyTorch raises for ev
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +148,32 @@ class CancelledError(QuacError):
     """A cancellation by the user; finished results are preserved."""
 
 
+def shorten(text: str, limit: int = 60) -> str:
+    """Return a text of a file for a message, cut to ``limit`` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+_OUT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "alloc_cpu", "bad_alloc",
+    "can't start new thread", "failed to map segment", "unable to allocate",
+)  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of Python or a library means that memory ran out."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    text = str(error).lower()
+    kinds = RuntimeError, ImportError, SystemError
+    return isinstance(error, kinds) and any(phrase in text for phrase in _OUT_OF_MEMORY)
+
+
 def one_line(error: BaseException, limit: int | None = 160) -> str:
     """Return the message of an error in one line, of at most ``limit`` characters.
 
     Errors without a message are represented by the name of their class.
     """
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+    return text if limit is None else shorten(text, limit)

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from napari_quac.errors import DataError, QuacError, one_line
+from napari_quac.errors import DataError, QuacError, is_out_of_memory, one_line
 
 MAX_DEPTH = 100
 """Levels of lists and mappings in a document."""
@@ -59,14 +59,14 @@ def reading_errors(
         yield
     except QuacError:
         raise
-    except MemoryError as error:
-        problem = "states sizes that do not fit into memory: it is damaged or too large"
-        raise error_type(f"'{name}' {problem}. {advice}") from error
     except OSError as error:
         reason = error.strerror or one_line(error, 120)
         raise error_type(f"'{name}' cannot be read ({reason}). {advice}") from error
     except Exception as error:
-        raise error_type(f"'{name}' is damaged ({one_line(error, 120)}). {advice}") from error
+        problem = f"is damaged ({one_line(error, 120)})"
+        if is_out_of_memory(error):
+            problem = "states sizes that do not fit into memory: it is damaged or too large"
+        raise error_type(f"'{name}' {problem}. {advice}") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of libraries in Rust, such as safetensors
             raise
@@ -89,6 +89,28 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def check_regular_file(path: Path, error_type: type[QuacError] = DataError) -> int:
+    """Return the size of a file in bytes.
+
+    Raises
+    ------
+    QuacError
+        If it is missing, a folder, or a pipe, which would be read for ever.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise error_type(f"'{path}' does not exist. Check the path.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise error_type(f"'{path}' cannot be read ({reason}). Check the path.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise error_type(f"'{path}' is a folder, not a file. Choose a file in it.")
+    if not stat.S_ISREG(status.st_mode):
+        raise error_type(f"'{path}' is a pipe or a device, not a file. Copy it into a file.")
+    return status.st_size
+
+
 def read_bytes(path: Path, limit: int = JSON_BYTES) -> bytes:
     """Read a file of at most ``limit`` bytes.
 
@@ -97,23 +119,14 @@ def read_bytes(path: Path, limit: int = JSON_BYTES) -> bytes:
     DataError
         If it is missing, no regular file, larger, or cannot be read.
     """
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise DataError(f"'{path}' is a folder, not a file. Choose a file in it.")
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"'{path}' is a pipe or a device, not a file. Copy it into a file.")
-        if status.st_size > limit:
-            raise DataError(
-                f"'{path.name}' has {status.st_size >> 20} MB, more than the {limit >> 20} MB that "
-                "such a file can have. Choose another one."
-            )
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"'{path}' cannot be read ({reason}). Check the path.") from error
-    return content[:limit]
+    size = check_regular_file(path)
+    if size > limit:
+        raise DataError(
+            f"'{path.name}' has {size >> 20} MB, more than the {limit >> 20} MB that such a file "
+            "can have. Choose another one."
+        )
+    with reading_errors(str(path), "Check the path."), path.open("rb") as file:
+        return file.read(limit)
 
 
 def decode_text(content: bytes) -> str:

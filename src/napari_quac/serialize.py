@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from napari_quac.errors import DataError, QuacError
+from napari_quac.reading import is_regular_file
 from napari_quac.registry import unknown_name
 
 T = TypeVar("T")
@@ -23,6 +24,27 @@ def to_plain(setting: Any) -> Any:
     if isinstance(setting, list | tuple):
         return [to_plain(entry) for entry in setting]
     return setting.as_posix() if isinstance(setting, Path) else setting
+
+
+def paths_in(node: Any) -> Iterator[Path]:
+    """Yield all paths in recipes, settings or a plan, however deep they lie.
+
+    A text counts if it names an existing file, as in parameters of methods.
+    """
+    if isinstance(node, Path):
+        yield node
+    elif isinstance(node, str):
+        if is_regular_file(Path(node)):
+            yield Path(node)
+    elif is_dataclass(node) and not isinstance(node, type):
+        for entry in fields(node):
+            yield from paths_in(getattr(node, entry.name))
+    elif isinstance(node, Mapping):
+        for entry in node.values():
+            yield from paths_in(entry)
+    elif isinstance(node, list | tuple | set | frozenset):
+        for entry in node:
+            yield from paths_in(entry)
 
 
 def from_plain(cls: type[T], values: Any, place: str = "") -> T:

@@ -183,7 +183,7 @@ def test_a_run_that_is_asked_to_end_says_how_to_go_on(plan, tmp_path, undisturbe
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     if process.returncode != 0:  # it may have been at its last sample
-        assert process.returncode == 130
+        assert process.returncode == 143
         assert f"run {path} --resume" in told
         assert "Traceback" not in told
     assert contents(plan.output).items() <= undisturbed.items()
@@ -333,7 +333,7 @@ def test_full_disk_ends_the_run(plan, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     ExplanationStore.create(plan.output, batch.describe(plan))
-    monkeypatch.setattr("napari_quac.reports.atomic._write", no_space)
+    monkeypatch.setattr("napari_quac.storage._write", no_space)
     with pytest.raises(StorageError, match="disk is full"):
         batch.run(plan)
 
@@ -350,5 +350,5 @@ def test_an_error_after_a_request_to_end_is_no_failure_of_a_sample(plan, monkeyp
 
     monkeypatch.setattr(GeneratedImages, "propose", interrupted_in_a_library)
     path = write_plan(plan, plan.output.parent)
-    assert main(["run", str(path)]) == 130
+    assert main(["run", str(path)]) == 143
     assert not list(ExplanationStore.open(plan.output).entries())

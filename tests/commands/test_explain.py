@@ -201,3 +201,19 @@ def test_explain_without_a_generator_says_what_it_compares_with(worked_example, 
     assert record["origin"]["baseline"] == "blur" and record["origin"]["sigma"] > 0
     texts = " ".join(record["methods"]["d-ig"]["verdict"])
     assert "switch" not in texts and "pixels that the classifier needs for dark" in texts
+
+
+def test_pixel_size_becomes_that_of_the_explained_samples(worked_example, folders, capsys):
+    more = ("--samples", str(folders / "samples"), "--pixel-size", "4", "5")
+    main(arguments(worked_example, folders, *more))
+    records = json.loads(capsys.readouterr().out)["explanations"]
+    record = next(record for record in records if record["id"] == "dark/a.npy")
+    assert (record["scale"], record["unit"]) == ([4.0, 5.0], "nm")
+
+
+@pytest.mark.parametrize("sizes", [("0",), ("-4",), ("nan",), ("1", "2", "3", "4")])
+def test_impossible_pixel_size_is_refused(worked_example, folders, capsys, sizes):
+    more = ("--samples", str(folders / "samples"), "--pixel-size", *sizes)
+    assert main(arguments(worked_example, folders, *more)) == 2
+    assert "(--pixel-size)" in capsys.readouterr().err
+    assert not (folders / "out").exists()

@@ -100,5 +100,6 @@ def test_folder_of_splits_needs_a_choice(arguments, folders, capsys):
 
 
 def test_a_file_that_cannot_be_written(arguments, tmp_path, capsys):
-    assert main([*arguments, "--csv", str(tmp_path / "missing" / "table.csv")]) == 2
+    (tmp_path / "file").touch()
+    assert main([*arguments, "--csv", str(tmp_path / "file" / "table.csv")]) == 2
     assert "cannot be written" in capsys.readouterr().err

@@ -107,7 +107,7 @@ def test_files_are_written(explained, tmp_path, capsys):
     assert len(pd.read_csv(tmp_path / "t.csv")) == len(pd.read_parquet(tmp_path / "t.parquet")) == 4
     assert "dark → bright" in (tmp_path / "f.svg").read_text(encoding="utf-8")
     capsys.readouterr()
-    assert run(explained, "--csv", tmp_path / "missing" / "t.csv") == 2
+    assert run(explained, "--csv", tmp_path / "f.svg" / "t.csv") == 2
     assert "cannot be written" in capsys.readouterr().err
     assert run(explained, "--figure", tmp_path / "f.gif") == 2
 

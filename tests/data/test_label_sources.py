@@ -181,7 +181,7 @@ def test_labels_in_names_are_offered_and_not_applied(tmp_path: Path) -> None:
     dataset = ImageFolder(folder)
     assert dataset.classes == ()
     assert [s.pattern for s in dataset.layout.suggestions] == ["{label}_*"]
-    assert "ach, gaba ({label}_*), see --label-pattern" in dataset.layout.hint
+    assert "ach, gaba ({label}_*) (--label-pattern)" in dataset.layout.hint
 
 
 @pytest.mark.parametrize(

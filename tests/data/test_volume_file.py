@@ -186,7 +186,7 @@ def test_zarr_reads_the_chunks_of_a_patch_only(tmp_path: Path) -> None:
     ("name", "sentence"),
     [("nothing.zarr", "does not exist"), ("a.docx", "not a volume"),
      ("empty.zarr", "cannot be opened"), ("a.n5", "not an N5 array"),
-     ("bad.h5", "is no HDF5"), ("bad.tif", "is no TIFF")],
+     ("bad.h5", "is damaged"), ("bad.tif", "is no TIFF")],
 )  # fmt: skip
 def test_what_is_no_volume_says_so(tmp_path: Path, name: str, sentence: str) -> None:
     for folder in ("empty.zarr", "a.n5"):

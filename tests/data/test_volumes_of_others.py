@@ -149,5 +149,5 @@ def test_path_may_go_on_inside_of_a_file(tmp_path: Path) -> None:
 
 def test_npy_that_holds_no_numbers_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"junk")
-    with pytest.raises(DataError, match="cannot be read as an array of numbers"):
+    with pytest.raises(DataError, match="cannot be read as npy"):
         open_volume(tmp_path / "a.npy")

@@ -11,7 +11,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from napari_quac.errors import DataError
+from napari_quac.errors import StorageError
 from napari_quac.example import load_example
 from napari_quac.explain.exaggeration import (
     Exaggeration,
@@ -29,10 +29,8 @@ from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.exaggeration_files import (
-    frame_metadata,
     ladder_metadata,
-    write_gif,
-    write_stack,
+    write_exaggeration,
 )
 
 
@@ -138,8 +136,8 @@ def test_consistency_and_validity_are_those_worked_out_by_hand() -> None:
 
 
 def test_stack_and_animation_hold_every_frame(made, tmp_path: Path) -> None:
-    _, _, pair, found = made
-    write_stack(tmp_path / "path.tif", found.images, frame_metadata(found))
+    *_, found = made
+    write_exaggeration(tmp_path, found)
     with tifffile.TiffFile(tmp_path / "path.tif") as file:
         assert file.asarray().reshape(found.images.shape).shape == found.images.shape
         frames = json.loads(file.shaped_metadata[0]["frames"])
@@ -148,10 +146,10 @@ def test_stack_and_animation_hold_every_frame(made, tmp_path: Path) -> None:
     rungs = ladder_metadata(found)
     assert rungs[0]["desired"] == 0.05
     json.dumps(rungs, allow_nan=False)
-    write_gif(tmp_path / "path.gif", found.images, found.posteriors, pair.query.image)
     with Image.open(tmp_path / "path.gif") as animation:
         assert 2 <= animation.n_frames <= 2 * len(found.images) - 2
         assert animation.size == (128 + 8, 128)
         assert animation.info["duration"] == 100
-    with pytest.raises(DataError, match="cannot be written"):
-        write_stack(tmp_path / "none" / "x.tif", found.images, [])
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_exaggeration(tmp_path / "path.gif" / "below", found)
+    assert len(list(tmp_path.iterdir())) == 4

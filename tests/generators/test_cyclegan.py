@@ -26,7 +26,8 @@ from napari_quac.networks.architectures.translation import ResnetGenerator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.storage import write_file
+from napari_quac.train.checkpointing import encode_safetensors
 
 
 def save(path: Path, seed: int = 0, channels: int = 1) -> ResnetGenerator:
@@ -150,7 +151,7 @@ def test_our_own_file_says_its_direction_and_predicts_the_change(
     torch.manual_seed(0)
     network = ResnetGenerator(1, 1, 4, 1).eval()
     metadata = translation_metadata("synapse", "cytosol", 8, ValueRange(-1, 1), {})
-    write_safetensors(path, network.state_dict(), metadata)
+    write_file(path, encode_safetensors(network.state_dict(), metadata))
     generator = recognize_generator([str(tmp_path)]).recipe.load("cpu")
     assert generator.pairs == ["synapse → cytosol"]
     asked = request(classifier, 0, 1)

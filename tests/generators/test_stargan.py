@@ -32,7 +32,8 @@ from napari_quac.networks.architectures.stargan_v2 import (
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.storage import write_file
+from napari_quac.train.checkpointing import encode_safetensors
 
 TINY = StarGANHyperparameters(
     img_size=32,
@@ -193,7 +194,7 @@ def test_file_of_ours_brings_names_size_and_form(tmp_path: Path) -> None:
     hyper = replace(TINY, base_channels=4, residual=True)
     path = tmp_path / "generator.safetensors"
     metadata = stargan_metadata(hyper, NAMES, 64, ValueRange(), {"steps": 3})
-    write_safetensors(path, StarGAN(hyper).state_dict(), metadata)
+    write_file(path, encode_safetensors(StarGAN(hyper).state_dict(), metadata))
     generator = StarGANRecipe(path).load()
     assert generator.hyper == hyper
     assert generator.class_names == NAMES

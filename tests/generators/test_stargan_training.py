@@ -18,7 +18,7 @@ from napari_quac.generators.stargan.training_settings import (
 )
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.train.checkpointing import write_state
+from napari_quac.train.checkpointing import encode_state
 from napari_quac.train.generator_trainer import TrainingState, train_generator
 from train.listed import Listed
 
@@ -129,7 +129,7 @@ def test_resuming_with_other_sizes_is_refused(tmp_path: Path) -> None:
     wider = replace(FAST, base_channels=8)
     with pytest.raises(CheckpointError, match="other network sizes"):
         train_generator(dataset(), tmp_path, wider, CLASSIFIER, resume=True).result()
-    write_state(tmp_path / "resume.pt", {"step": 1})
+    (tmp_path / "resume.pt").write_bytes(encode_state({"step": 1}))
     with pytest.raises(CheckpointError, match="cannot be resumed"):
         train_generator(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
     (tmp_path / "resume.pt").write_bytes(b"damaged")

@@ -71,7 +71,7 @@ class LevelImages:
 
 
 def load(dock: QuacDock, recipe: Any, samples: Any) -> None:
-    dock.choices.classifier = recipe
+    dock.networks.use_recipes(recipe, dock.choices.generator)
     dock.choices.samples = ReadySamples(samples)
     wait(lambda: dock.results.prediction and not dock.controller.running)
 
@@ -81,7 +81,7 @@ def test_one_click_takes_the_best_preprocessing(dock: QuacDock) -> None:
     panel = dock.agreement
     assert not panel.isHidden()
     assert panel.is_open
-    assert panel.sentences[0].property("tone") == "warning"
+    assert panel.sentences[0].tone == "warning"
     assert "0 to 255 the accuracy is 1.00" in panel.sentences[0].text()
     assert panel.details_button.isChecked()
     assert not panel.use_best_button.isHidden()
@@ -92,7 +92,7 @@ def test_one_click_takes_the_best_preprocessing(dock: QuacDock) -> None:
     panel.use_best_button.click()
     wait(lambda: dock.results.agreement and not dock.controller.running)
     assert dock.choices.classifier.preprocessing == PRESETS["bytes"]
-    assert panel.sentences[0].property("tone") == "good"
+    assert panel.sentences[0].tone == "good"
     assert panel.use_best_button.isHidden()
     assert panel.names[2].text() == "0 to 255 (present)"
     assert "45 of 45" in panel.sentences[0].text()
@@ -106,7 +106,7 @@ def test_one_click_takes_the_class_order(dock: QuacDock) -> None:
     panel.use_order_button.click()
     wait(lambda: dock.results.agreement and not dock.controller.running)
     assert dock.choices.classifier.class_names == NAMES
-    assert panel.sentences[0].property("tone") == "good"
+    assert panel.sentences[0].tone == "good"
 
 
 def test_both_are_taken_by_one_click_and_any_row_by_its_name(dock: QuacDock) -> None:

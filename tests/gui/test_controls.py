@@ -37,7 +37,11 @@ from .test_class_names import RenamedGenerator
 
 FIELDS = (QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 SET_LATER = {
-    *(f"{role}_card_{answer}" for role in ("classifier", "generator") for answer in ("yes", "no")),
+    *(
+        f"{role}_card_{answer}"
+        for role in ("consent", "classifier", "generator")
+        for answer in ("yes", "no")
+    ),
     *(f"preprocessing_{number}" for number in range(5)),
 }
 """Buttons whose text is set when they are shown."""

@@ -15,7 +15,8 @@ from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.panels.exaggeration_panel import CHANGE_NAME, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.storage import write_file
+from napari_quac.train.checkpointing import encode_safetensors
 
 from .conftest import explain, load, wait
 
@@ -24,7 +25,7 @@ def write_explainer(path: Path, classes: tuple[str, str]) -> Path:
     """Write an explainer that has learnt nothing yet."""
     layout = BinLayout(classes[1], classes[0], residual=True, image_size=32)
     tensors = TrainableBinNetwork(1, 10, 4, 1).published()
-    write_safetensors(path, tensors, bin_metadata(layout, {}))
+    write_file(path, encode_safetensors(tensors, bin_metadata(layout, {})))
     return path
 
 

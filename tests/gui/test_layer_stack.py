@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDialog
 
 from napari_quac.data.dataset import Sample
 from napari_quac.gui.dock import QuacDock
@@ -332,43 +333,64 @@ class PixelCorners(CornerSamples):
 
 
 @long
-def test_layers_of_other_units_are_named_in_place_of_warnings(dock: QuacDock) -> None:
-    messages: list[str] = []
+def test_layers_of_other_units_are_named_in_place_of_warnings(
+    make_napari_viewer: Any, warnings_over_canvas: None
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    dock = open_dock(viewer)
+    networks(dock, 32)
+    dock.choices.samples = ReadySamples(PixelCorners(size=32))
+    settle(dock)
+    line = dock.samples.units_line
+    assert line.isHidden()
+    image = np.zeros((4, 40, 40), np.uint8)
+    viewer.add_image(image, name="volume", scale=(40, 4, 4), units=("nm",) * 3)
+    draw(viewer)
+    assert not line.isHidden() and "'volume', which is in nm" in line.text()
+    dock.choices.sample_index = 1
+    settle(dock)
+    draw(viewer)
+    assert popups(dock) == []  # the dock says it once
+    viewer.add_image(image[0], name="photo")
+    draw(viewer)
+    assert len(popups(dock)) == 1  # about two layers of the user
+    dock.choices.sample_index = 0
+    settle(dock)
+    draw(viewer)
+    assert len(popups(dock)) <= 1  # it disappears after some seconds
+    viewer.layers["volume"].visible = False
+    viewer.layers.remove("photo")
+    assert line.isHidden()
+    canvas = canvas_of(dock)
+    dock.shut_down()
+    viewer.add_image(image[0], name="later")
+    draw(viewer)
+    assert canvas is not None and dialogs_in(canvas)  # no dock is there to say it
+    for dialog in canvas.findChildren(QDialog):
+        dialog.close()
+    settle_events()
 
-    def note(notification: Any) -> None:
-        messages.append(notification.message)
 
-    notification_manager.notification_ready.connect(note, position="last")
-    try:
-        networks(dock, 32)
-        dock.choices.samples = ReadySamples(PixelCorners(size=32))
-        settle(dock)
-        viewer, line = dock.viewer, dock.samples.units_line
-        assert line.isHidden()
-        image = np.zeros((4, 40, 40), np.uint8)
-        viewer.add_image(image, name="volume", scale=(40, 4, 4), units=("nm",) * 3)
-        draw(viewer)
-        assert not line.isHidden() and "'volume', which is in nm" in line.text()
-        dock.choices.sample_index = 1
-        settle(dock)
-        draw(viewer)
-        assert not [text for text in messages if "units" in text]  # the dock says it once
-        viewer.add_image(image[0], name="photo")
-        draw(viewer)
-        dock.choices.sample_index = 0
-        settle(dock)
-        draw(viewer)
-        warnings = [text for text in messages if text.startswith("Inconsistent units")]
-        assert len(warnings) == 1  # about two layers of the user
-        viewer.layers["volume"].visible = False
-        viewer.layers.remove("photo")
-        assert line.isHidden()
-        dock.shut_down()
-        viewer.add_image(image[0], name="later")
-        draw(viewer)
-        assert len([text for text in messages if text.startswith("Inconsistent units")]) == 2
-    finally:
-        notification_manager.notification_ready.disconnect(note)
+@pytest.fixture
+def warnings_over_canvas() -> Iterator[None]:
+    """Let napari show its warnings over the canvas, as it does outside of tests."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+
+    ready, show = notification_manager.notification_ready, NapariQtNotification.show_notification
+    ready.connect(show)
+    yield
+    ready.disconnect(show)
+
+
+def popups(dock: QuacDock) -> list[str]:
+    canvas = canvas_of(dock)
+    assert canvas is not None
+    return dialogs_in(canvas)
+
+
+def dialogs_in(canvas: Any) -> list[str]:
+    texts = [dialog.message.text() for dialog in canvas.findChildren(QDialog) if dialog.isVisible()]
+    return [text for text in texts if "units" in text]
 
 
 def draw(viewer: Any) -> None:

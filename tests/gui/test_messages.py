@@ -177,3 +177,27 @@ def test_error_suggests_what_its_button_does(dock: QuacDock) -> None:
     click(dock.status.line.action_button)
     wait(lambda: dock.session.is_explained and not dock.controller.running)
     assert dock.status.failure is None
+
+
+@pytest.mark.long
+def test_panels_say_what_they_need_and_hold_the_button_for_it(dock: QuacDock) -> None:
+    load(dock)
+    lines = (dock.regions.line, dock.morphometry.line, dock.exaggeration.line)
+    for message in lines:
+        assert message.action_button.text() == "Explain" and not message.action_button.isHidden()
+    dock.stages.reveal(dock.regions.line)
+    QTest.qWait(300)
+    QTest.mouseClick(dock.regions.line.action_button, Qt.MouseButton.LeftButton)
+    wait(lambda: dock.results.displayed_hybrid and dock.results.regions)
+    wait(lambda: not dock.controller.running)
+    for message in lines:
+        assert message.action_button.isHidden(), message.text()
+    long = "A caution about the path that goes on. " * 30
+    dock.stages.reveal(dock.exaggeration.line)
+    for message in (*lines, dock.exaggeration.numbers, dock.agreement.sentences[0],
+                    dock.samples.labels.remarks_line, dock.all_samples.report_note):  # fmt: skip
+        message.setText(long)
+        message.show()
+        QTest.qWait(20)
+        height = message.label.heightForWidth(300)
+        assert height <= 3 * message.label.fontMetrics().lineSpacing() + 4

@@ -129,7 +129,7 @@ def test_from_a_notebook_to_a_verdict(dock: QuacDock, tmp_path: Path, capsys: An
 
     person.click(dock.agreement.use_best_button)
     wait(lambda: is_best_in_use(dock), 300)
-    assert dock.agreement.sentences[0].property("tone") == "good"
+    assert dock.agreement.sentences[0].tone == "good"
     person.picture("4_use_best")
 
     button = dock.without_generator.explain_button

@@ -118,8 +118,7 @@ def check_shown(dock: QuacDock) -> NDArray[np.bool_]:
 
 
 def open_points(dock: QuacDock, classifier: Any, generator: Any) -> Any:
-    dock.choices.classifier = classifier
-    dock.choices.generator = ReadyNetwork(generator)
+    dock.networks.use_recipes(classifier, ReadyNetwork(generator))
     dock.choices.update_settings(methods=("d-ig", "residual"))
     dock.choices.shown_method = "residual"
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)

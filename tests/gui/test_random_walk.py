@@ -121,7 +121,8 @@ def walker(
         except AssertionError as error:
             state = dock.status.line.text(), dock.choices.samples, [*dock.controller.running]
             raise AssertionError(f"a dock that was opened again is not ready: {state}") from error
-        dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
+        recipe = ClassifierRecipe(paths[2], class_names=CLASSES)
+        dock.networks.use_recipes(recipe, dock.choices.generator)
 
     start(docks[0])
     recorded = read_events(paths[0].parent)

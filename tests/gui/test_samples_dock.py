@@ -308,3 +308,25 @@ def test_a_plan_is_about_the_samples_in_view(predicted: QuacDock, tmp_path: Path
     assert card.start_button.isEnabled(), "every preset explains many samples"
     predicted.choices.choose_preset("quac")
     assert card.start_button.isEnabled()
+
+
+def test_card_of_explain_these_leaves_the_table_its_columns(predicted: QuacDock) -> None:
+    window, dock = predicted.viewer.window._qt_window, predicted.all_samples
+    window.resize(1366, 768)
+    window.show()
+    QTest.qWait(200)
+    table, header = dock.table, dock.table.horizontalHeader()
+    before = table.viewport().width()
+    QTest.mouseClick(dock.many_button, LEFT)
+    QTest.qWait(200)
+    card = dock.many_card
+    assert card.isVisible() and table.viewport().width() == pytest.approx(before, abs=20)
+    place = card.mapTo(dock, card.rect().bottomLeft()).y()
+    assert place < table.mapTo(dock, QPoint(0, 0)).y()
+    last = header.count() - 1
+    table.horizontalScrollBar().setValue(table.horizontalScrollBar().maximum())
+    end = header.sectionViewportPosition(last) + header.sectionSize(last)
+    assert end <= table.viewport().width() + 1
+    assert table.viewport().height() >= 2 * table.rowHeight(0)
+    QTest.mouseClick(card.close_button, LEFT)
+    assert card.isHidden()

@@ -49,10 +49,8 @@ def save_classifier(path: Path, n_classes: int = 3, metadata: dict[str, Any] | N
 @pytest.fixture
 def walked(dock: QuacDock, tmp_path: Path) -> QuacDock:
     """A dock after step 5 of a walk: two samples explained toward a class of index 1 or 2."""
-    dock.choices.classifier = ClassifierRecipe(
-        save_classifier(tmp_path / "three.pt"), class_names=NAMES
-    )
-    dock.choices.generator = ReadyNetwork(corner_generator())
+    classifier = ClassifierRecipe(save_classifier(tmp_path / "three.pt"), class_names=NAMES)
+    dock.networks.use_recipes(classifier, ReadyNetwork(corner_generator()))
     dock.choices.samples = ReadySamples(CornerSamples())
     wait(lambda: dock.results.prediction and not dock.controller.running)
     for index in (0, 1):

@@ -74,7 +74,9 @@ def test_what_a_filter_holds(text: str, held: list[int]) -> None:
         ("0.5 < confidence", 0, "a column"),
         ("__import__('os').system('true')", 16, "'.' cannot be read"),
         ("id = x; import os", 6, "';' cannot be read"),
-        ("(" * 5000, 1000, "at most"),
+        ("(" * 5000, 100, "more than 100 levels"),
+        ("not " * 240 + "wrong", 400, "more than 100 levels"),
+        ("wrong or " * 5000, 10_000, "at most"),
     ],
 )
 def test_an_error_says_where_and_names_the_known_words(

@@ -24,6 +24,7 @@ from napari_quac.live.identity import (
 )
 from napari_quac.live.sample_columns import list_samples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.consent import programs_in, trust
 from napari_quac.reports.store_info import StoreInfo
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
@@ -168,6 +169,7 @@ def test_a_report_of_another_classifier_fills_no_columns(
     recipe = ClassifierRecipe(
         classifier_file, class_names=NAMES, preprocessing=Preprocessing(value_range=(0, 1))
     )
+    trust(programs_in(recipe))
     session.choices.classifier = recipe
     session.wait()
     many = ExplainMany(session.choices, session.results, session.controller)

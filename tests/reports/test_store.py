@@ -263,6 +263,7 @@ def test_what_a_killed_writer_left_is_removed_but_not_that_of_others(store):
     left = store.folder / "records" / f".a.json~{host}~{gone.pid}~0.part"
     alive = store.folder / "images.zarr" / f".b~{host}~{os.getppid()}~0.part"
     elsewhere = store.folder / "records" / ".c.json~another~1~0.part"
+    left.parent.mkdir()
     left.write_text("")
     alive.mkdir()
     elsewhere.write_text("")

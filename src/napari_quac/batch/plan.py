@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -23,6 +23,7 @@ from napari_quac.reading import read_yaml, reading_errors
 from napari_quac.registry import Registry, unknown_name
 from napari_quac.reports.store_info import SETTING_NAMES, migrate_settings
 from napari_quac.serialize import abbreviated, from_plain, to_plain
+from napari_quac.storage import write_file
 
 SCHEMA = 2
 KIND = "kind"
@@ -151,10 +152,7 @@ class BatchPlan:
         path = Path(path)
         values = self.plain(Path(os.path.abspath(path.parent)))
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"'{path}' cannot be written ({error.strerror}).") from error
+        write_file(path, text.encode())
 
     def plain(self, base: Path | None = None) -> dict[str, Any]:
         """Return the plan as the plain values of a plan file.
@@ -315,13 +313,6 @@ def map_paths(node: Any, change: Callable[[Path], Path]) -> Any:
         names = [entry.name for entry in fields(node) if entry.init]
         return replace(node, **{name: map_paths(getattr(node, name), change) for name in names})
     return node
-
-
-def paths_in(recipe: Any) -> Iterator[Path]:
-    """Yield all paths of a recipe, or of a tuple of recipes."""
-    paths: list[Path] = []
-    map_paths(recipe, lambda path: paths.append(path) or path)  # type: ignore[func-returns-value]
-    return iter(paths)
 
 
 def absolute(path: Path, base: Path) -> Path:

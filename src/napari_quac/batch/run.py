@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from napari_quac.batch.plan import BatchPlan, paths_in
+from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
@@ -24,11 +24,13 @@ from napari_quac.explain.settings import ALL, AUTO
 from napari_quac.networks.class_match import check_class_map, match_classes, with_class_map
 from napari_quac.networks.class_naming import name_after_labels
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.consent import trusted_hashes
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, failed_record
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import INFO, StoreInfo
+from napari_quac.serialize import paths_in
 
 TASKS_PER_WORKER = 2
 """Tasks that wait or run at each worker; more would only fill the scheduler's memory."""
@@ -263,7 +265,7 @@ def _run_at_workers(
 
 
 def _submit(client: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    return client.submit(run_in_worker, function, *arguments, pure=False)
+    return client.submit(run_in_worker, trusted_hashes(), function, *arguments, pure=False)
 
 
 def _capacity(client: Any) -> int:
@@ -275,7 +277,7 @@ def _record_lost_task(task: Task, store: ExplanationStore) -> Summary:
     """Record a sample at which several workers ended, one after the other."""
     error = (
         "Several processes ended without an error while they explained this sample, probably "
-        "because memory ran out. Give workers more memory, and continue with --resume."
+        "because memory ran out. Give workers more memory, and resume the work (--resume)."
     )
     store.write(failed_record(task.sample_id, Failure("worker", error, "KilledWorker")))
     return Summary(n_samples=1, n_failed=1, first_failure=f"{task.sample_id}: {error}")

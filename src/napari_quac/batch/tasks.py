@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.errors import CancelledError, DataError, QuacError, StorageError
+from napari_quac.errors import CancelledError, DataError, QuacError, StorageError, is_out_of_memory
 from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.question import Question, question_for
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings
+from napari_quac.interruption import stop_requested
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import (
@@ -35,11 +35,6 @@ from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
 
 logger = logging.getLogger(__name__)
-stop_requested = threading.Event()
-"""Set when a signal has asked the process to end: an error that follows is no failure of a sample.
-
-Libraries can turn the ``KeyboardInterrupt`` of a signal handler into an error of their own.
-"""
 Earlier = Callable[[Sample, int, int], Explanations | None]
 """Returns earlier explanations of a sample from a source to a target class, if there are any."""
 
@@ -338,8 +333,10 @@ def describe_failure(stage: str, error: Exception, sample_id: str) -> tuple[Fail
     if isinstance(error, CancelledError | StorageError):
         raise error
     kind = type(error).__name__
-    if isinstance(error, QuacError | MemoryError):
-        text = str(error) or "Memory ran out. Close other programs, or choose smaller images."
+    if isinstance(error, QuacError):
+        return Failure(stage, str(error), kind), ""
+    if is_out_of_memory(error):
+        text = "Memory ran out. Close other programs, or choose smaller images."
         return Failure(stage, text, kind), ""
     logger.error("internal error in '%s' of '%s'", stage, sample_id, exc_info=error)
     first_line = (str(error).strip().splitlines() or [""])[0]

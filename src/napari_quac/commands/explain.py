@@ -95,6 +95,7 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     output = absolute(options.out, Path())
     settings = shared.read_settings(options, getattr(generator, "default_methods", ()))
     networks, class_map = (classifier, generator), options.class_map or {}
+    shared.require_trust("The command", *networks, settings)
     return BatchPlan(
         samples, *networks, settings, options.device, output=output, class_map=class_map
     )
@@ -122,9 +123,9 @@ def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> No
         If a file cannot be written.
     """
     from napari_quac.data.file_names import file_names, file_path
-    from napari_quac.reports.atomic import write_folder
     from napari_quac.reports.record import to_json
     from napari_quac.reports.task_images import npy_files
+    from napari_quac.storage import write_folder
 
     explained = {key: record for key, record in records.items() if "methods" in record}
     stems = _distinct_stems({record["id"] for record in explained.values()})

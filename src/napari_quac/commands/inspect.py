@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ from napari_quac.errors import CheckpointError
 from napari_quac.serialize import to_plain
 
 SUMMARY = "describe a network file"
+NOT_RUN = "Its program was not run; add --trust to learn its classes and input size."
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    about = f"{SUMMARY.capitalize()}. Nothing in it is unpickled without limits."
+    about = (
+        f"{SUMMARY.capitalize()}. Nothing in it is unpickled without limits, and its program runs "
+        "only with --trust."
+    )
     parser = shared.add_command(commands, run, "inspect", SUMMARY, about)
     parser.add_argument("file", type=Path, metavar="FILE")
     shared.add_options(parser, "--image-size H,W|D,H,W\n--pools 1x2x2,2x2x2")
+    shared.add_options(parser, "--trust  load the program of the file, and try it on noise")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -32,7 +38,13 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.generators.opening import inspect_network
 
-    inspection = inspect_network(options.file, image_size=options.image_size, pools=options.pools)
+    size, pools = options.image_size, options.pools
+    inspection = inspect_network(options.file, False, size, pools)
+    if not inspection.is_program or options.trust:
+        inspection = inspect_network(options.file, True, size, pools)
+    elif inspection.role == "unknown":
+        findings = (*inspection.findings, NOT_RUN)
+        inspection = replace(inspection, findings=findings)
     if inspection.problem:
         raise CheckpointError(inspection.problem, inspection.cell)
     if options.json:

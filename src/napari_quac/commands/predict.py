@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,18 +157,16 @@ def _error_cell(row: dict[str, Any], has_errors: bool) -> list[str]:
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> None:
-    try:
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow([*CSV_COLUMNS, *(f"p({name})" for name in class_names), "error"])
-            writer.writerows(
-                [
-                    *(row[column] for column in CSV_COLUMNS),
-                    *(row["probabilities"] or [None] * len(class_names)),
-                    row["error"],
-                ]
-                for row in rows
-            )
-    except OSError as error:
-        message = f"'{path}' cannot be written ({error.strerror}). Choose another file."
-        raise DataError(message) from error
+    from napari_quac.data.csv_output import csv_bytes
+    from napari_quac.storage import write_file
+
+    head = [*CSV_COLUMNS, *(f"p({name})" for name in class_names), "error"]
+    cells = (
+        [
+            *(row[column] for column in CSV_COLUMNS),
+            *(row["probabilities"] or [None] * len(class_names)),
+            row["error"],
+        ]
+        for row in rows
+    )
+    write_file(path, csv_bytes([head, *cells]))

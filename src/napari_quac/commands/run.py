@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +43,7 @@ def add_parser(commands: Any) -> None:
     parser = shared.add_command(commands, run, "run", summary, about)
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
     add_run_options(parser)
+    shared.add_options(parser, shared.TRUST_OPTION)
     shared.add_options(parser, REPLAY_OPTION)
 
 
@@ -67,6 +66,8 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.batch.plan import BatchPlan
 
     plan = BatchPlan.read(options.plan)
+    origin = f"The plan '{options.plan}'"
+    shared.require_trust(origin, plan.classifier, plan.generator, plan.settings)
     for note in plan.notes:
         notify(note)
     if options.replay is not None:
@@ -74,8 +75,9 @@ def run(options: argparse.Namespace) -> None:
         return
     place = f" --scheduler {options.scheduler}" if options.scheduler else ""
     place = f" --workers {options.workers}" if options.workers else place
+    trust = " --trust" if options.trust else ""
     begun = time.perf_counter()
-    summary = run_plan(plan, options, f"napari-quac run {options.plan}{place} --resume")
+    summary = run_plan(plan, options, f"napari-quac run {options.plan}{place}{trust} --resume")
     seconds = time.perf_counter() - begun
     if options.json:
         print_json(_document(plan, summary, seconds))
@@ -113,7 +115,7 @@ def run_plan(
         raise DataError(f"At least one worker is needed, got --workers {options.workers}.")
     advice = f"Continue with: {command}"
     try:
-        with _stopped_by_signal(), _client(options) as client:
+        with _client(options) as client:
             _notify_space(plan)
             if client is not None and not client.nthreads():
                 notify(
@@ -195,23 +197,6 @@ def _client(options: argparse.Namespace) -> AbstractContextManager[Any]:
     if options.workers and options.workers > 1:
         return start_workers(options.workers)
     return nullcontext()
-
-
-@contextmanager
-def _stopped_by_signal() -> Iterator[None]:
-    """Let SIGTERM, with which clusters end jobs, stop the run as Control-C does."""
-    from napari_quac.batch.tasks import stop_requested
-
-    def stop(*_: Any) -> None:
-        stop_requested.set()
-        raise KeyboardInterrupt
-
-    stop_requested.clear()
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _warn(info: StoreInfo) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.output import notify
 from napari_quac.data.assumptions import assumptions_of
+from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -26,6 +28,8 @@ LABEL_OPTIONS = """
 SAMPLES_OPTION = f"""
     --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
                             npz, npy or tif with labels
+    --pixel-size NM ...     pixel size of the samples in nm: one number, or one for each axis of an
+                            image (z y x), so that areas and lengths are in units of length
     {LABEL_OPTIONS.strip()}
     """
 
@@ -33,13 +37,30 @@ SAMPLES_OPTION = f"""
 def samples_recipe(options: argparse.Namespace) -> Any:
     """Return the recipe of the samples that the options name: one folder, or image files."""
     from napari_quac.data.image_datasets import ImageFilesRecipe
-    from napari_quac.data.image_sources import recipe_of
+    from napari_quac.data.image_sources import recipe_of, with_pixel_size
 
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
+    recipe: Any = ImageFilesRecipe(tuple(paths), image_range)
     if len(paths) == 1:
-        return recipe_of(paths[0], image_range, label_options(options))
-    return ImageFilesRecipe(tuple(paths), image_range)
+        recipe = recipe_of(paths[0], image_range, label_options(options))
+    return with_pixel_size(recipe, _pixel_size(options))
+
+
+def _pixel_size(options: argparse.Namespace) -> tuple[float, ...] | None:
+    """Return the pixel size in nm along the axes of an image, or None.
+
+    Raises
+    ------
+    DataError
+        If it is impossible.
+    """
+    sizes = tuple(options.pixel_size or ())
+    if len(sizes) > 3 or not all(0 < size < math.inf for size in sizes):
+        raise DataError(
+            f"A pixel size has one to three positive numbers in nm, not {sizes} (--pixel-size)."
+        )
+    return sizes or None
 
 
 def label_options(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import measures, shared
-from napari_quac.commands.output import attributes, cell, create_folder, notify, print_json, table
+from napari_quac.commands.output import attributes, cell, notify, print_json, table
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.serialize import to_plain
 
@@ -241,19 +241,14 @@ def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
     DataError
         If they cannot be written.
     """
-    import numpy as np
+    from napari_quac.storage import npy_bytes, write_files
 
     for explanation in explanations:
-        folder = create_folder(directory / explanation.method)
         arrays = {
             "attribution": explanation.attribution.values,
             "signed": explanation.attribution.signed,
             "mask": explanation.counterfactual.mask,
             "hybrid": explanation.counterfactual.image,
         }
-        for name, array in arrays.items():
-            path = folder / f"{name}.npy"
-            try:
-                np.save(path, array.numpy())
-            except OSError as error:
-                raise DataError(f"'{path}' cannot be written: {error.strerror}.") from error
+        folder = directory / explanation.method
+        write_files({folder / f"{name}.npy": npy_bytes(a.numpy()) for name, a in arrays.items()})

@@ -30,7 +30,7 @@ REPEATABLE = {"action": "append", "default": []}
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
-    **dict.fromkeys(("X", "LO", "HI"), float),
+    **dict.fromkeys(("X", "LO", "HI", "NM"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),
     "A=B,C=D": class_map,
     "H,W|D,H,W": whole_numbers,
@@ -38,6 +38,10 @@ TYPES: dict[str, Callable[[str], Any]] = {
 }
 """Metavar to the type of an argument; text for all others."""
 
+TRUST_OPTION = """
+    --trust  run programs (TorchScript, .pt2) that a plan or folder names; those that the command
+             itself names run without it
+    """
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
     --classes A,B,C           class names in output order, if the file has none; names with commas
@@ -111,6 +115,36 @@ def add_command(
     return parser
 
 
+def require_trust(origin: str, *parts: Any) -> None:
+    """Refuse programs in a plan or folder that the user neither named nor trusts.
+
+    Parameters
+    ----------
+    origin : str
+        Names where the programs are named, such as ``The plan 'plan.yaml'``.
+    *parts
+        Recipes and settings.
+
+    Raises
+    ------
+    UntrustedProgramError
+        Names all of them.
+    """
+    from napari_quac.networks.consent import (
+        UntrustedProgramError,
+        is_required,
+        names_of,
+        programs_in,
+        untrusted,
+    )
+
+    if is_required() and (unknown := untrusted(programs_in(*parts))):
+        raise UntrustedProgramError(
+            f"{origin} names files that contain programs: {names_of(unknown)}. Add --trust if you "
+            "trust their source."
+        )
+
+
 def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
     """Add options that are written as the help prints them.
 
@@ -150,6 +184,7 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
     add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required}, variant=REPEATABLE)
+    add_options(parser, TRUST_OPTION)
     add_options(parser, PREPROCESSING_OPTIONS, **ARGUMENTS)
 
 
@@ -172,7 +207,9 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
     """
     from napari_quac.networks.class_naming import name_after_labels
 
-    classifier = classifier_recipe(options).load(options.device)
+    recipe = classifier_recipe(options)
+    require_trust("--classifier", recipe)
+    classifier = recipe.load(options.device)
     return classifier if options.classes else name_after_labels(classifier, known_classes)
 
 
@@ -210,6 +247,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
     from napari_quac.networks.device import resolve_device
 
     recipe = generator_recipe(options)
+    require_trust("--generator", recipe)
     if recipe.source_basis == "label":
         options.generated = recipe.path
     generator: Generator = recipe.load(resolve_device(options.device))

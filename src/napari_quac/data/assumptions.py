@@ -24,6 +24,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "labels": "labels of images follow from names of folders or files",
     "baseline": "no generator is there, so that an infill of the query takes its place",
     "voxel size": "no file gives voxel size, offset or unit",
+    "resolution": "a coarse resolution of a volume is damaged, and not used",
     "coordinates": "columns, order or unit of a table of coordinates follow from its names",
 }
 """Kind of assumption to the situation in which it is made."""

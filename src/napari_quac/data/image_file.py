@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,12 @@ from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import EQUAL_COLORS, ImageArray, has_equal_colors
+from napari_quac.data.npy_file import open_npy
 from napari_quac.data.picture_file import PICTURE_SUFFIXES, read_picture
 from napari_quac.data.tiff_image import read_tiff
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.reading import check_regular_file, is_folder
+from napari_quac.storage import encode, npy_bytes, write_file
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 IMAGE_SUFFIXES = frozenset({".npy", *TIFF_SUFFIXES, *PICTURE_SUFFIXES})
@@ -36,12 +38,12 @@ KEPT_BYTES = Assumption(
 _ASSUMED_RANGES = {
     "u": Assumption(
         "image range",
-        "0 is black and 255 is white, the range of 8 bits. The setting for the range of the "
-        "images (--image-range) changes it.",
+        "0 is black and 255 is white, the range of 8 bits. Another range of the images "
+        "(--image-range) changes it.",
     ),
     "f": Assumption(
         "image range",
-        "0 is black and 1 is white in images of floating-point numbers. The setting for the range "
+        "0 is black and 1 is white in images of floating-point numbers. Another range "
         "of the images (--image-range) changes it.",
     ),
     "b": Assumption("image range", "False is black and True is white."),
@@ -132,11 +134,9 @@ def read_image_array(path: Path) -> ImageArray:
     ShapeError
         If its colors, pages or frames are not those of one image.
     """
-    if path.is_dir():
+    if is_folder(path):
         raise DataError(f"'{path}' is a folder, not an image. Choose a png, tif or npy file in it.")
-    if not path.exists():
-        raise DataError(f"'{path}' does not exist. Check the path.")
-    if os.path.getsize(path) == 0:
+    if check_regular_file(path) == 0:
         raise DataError(f"'{path.name}' is empty (0 bytes). Copy or export the image again.")
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
@@ -146,7 +146,7 @@ def read_image_array(path: Path) -> ImageArray:
         )
     try:
         if suffix == ".npy":
-            content = ImageArray(_read_npy(path))
+            content = ImageArray(np.array(open_npy(path)))
         else:
             content = (read_tiff if suffix in TIFF_SUFFIXES else read_picture)(path)
     except DataError:
@@ -167,14 +167,6 @@ def read_image_array(path: Path) -> ImageArray:
             "Export the image as 8-bit or float32."
         )
     return content
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    array: Any = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ValueError("an archive of several arrays, npz")
-    return array
 
 
 def _channels_first(content: ImageArray, path: Path, n_axes: int = 2) -> NDArray[np.generic]:
@@ -263,9 +255,8 @@ def to_unit_range(
         if array.dtype.kind != "f":
             raise ValueRangeError(
                 f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, but the "
-                "values for black and white are unknown. Enter the range of the images (for "
-                f"instance {_usual_range(array.dtype)}; --image-range on the command line), or "
-                "save them as 8-bit."
+                "values for black and white are unknown. Enter the range of the images, for "
+                f"instance {_usual_range(array.dtype)} (--image-range), or save them as 8-bit."
             )
         image_range = (0.0, 1.0)
     low, high = image_range
@@ -277,7 +268,7 @@ def to_unit_range(
     if lowest < low - slack or highest > high + slack:
         raise ValueRangeError(
             f"'{name}' holds values from {lowest:g} to {highest:g}, expected {low:g} to {high:g}. "
-            "Enter the range of the images (--image-range on the command line), or rescale them."
+            "Enter the range of the images (--image-range), or rescale them."
         )
     if (low, high) == (0.0, 1.0):
         unit = array.astype(np.float32)
@@ -304,13 +295,18 @@ def write_image(path: str | Path, image: Tensor) -> None:
     Raises
     ------
     DataError
-        If the ending is unknown, or values or channels do not fit into a png.
+        If the ending is unknown, values or channels do not fit into a png, or the file cannot be
+        written.
     """
     path = Path(path)
+    write_file(path, encode_image(path.suffix.lower(), image, path.name))
+
+
+def encode_image(suffix: str, image: Tensor, name: str = "") -> bytes:
+    """Return the file of an image as bytes; see :func:`write_image`."""
     array = image.detach().cpu().numpy().astype(np.float32)
-    suffix = path.suffix.lower()
     if suffix == ".npy":
-        np.save(path, array)
+        return npy_bytes(array)
     elif suffix in {".tif", ".tiff"}:
         import tifffile
 
@@ -318,26 +314,24 @@ def write_image(path: str | Path, image: Tensor) -> None:
         page = array[0] if array.shape[0] == 1 else array
         axes = "CYX" if array.ndim == 3 else "CZYX"
         axes = axes[1:] if page.ndim < array.ndim else axes
-        tifffile.imwrite(path, page, photometric=photometric, metadata={"axes": axes})
+        options = {"photometric": photometric, "metadata": {"axes": axes}}
+        return encode(lambda file: tifffile.imwrite(file, page, **options))
     elif suffix == ".png":
         from PIL import Image
 
         if array.ndim != 3:
-            raise ShapeError(
-                f"'{path.name}': a volume does not fit into a png. Write a tif instead."
-            )
+            raise ShapeError(f"'{name}': a volume does not fit into a png. Write a tif instead.")
         if array.shape[0] not in (1, 3):
             raise ShapeError(
-                f"'{path.name}': {array.shape[0]} channels do not fit into a png, which takes 1 or "
+                f"'{name}': {array.shape[0]} channels do not fit into a png, which takes 1 or "
                 "3. Write a tif instead."
             )
         if array.min() < -1e-6 or array.max() > 1 + 1e-6:
             raise ValueRangeError(
-                f"'{path.name}': values from {array.min():g} to {array.max():g} do not fit into an "
+                f"'{name}': values from {array.min():g} to {array.max():g} do not fit into an "
                 "8-bit picture. Write a tif instead."
             )
         eight_bit = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
         picture = eight_bit[0] if array.shape[0] == 1 else np.moveaxis(eight_bit, 0, -1)
-        Image.fromarray(picture).save(path)
-    else:
-        raise DataError(f"Cannot write '{path.name}': choose the ending .tif, .npy or .png.")
+        return encode(lambda file: Image.fromarray(picture).save(file, "PNG"))
+    raise DataError(f"Cannot write '{name}': choose the ending .tif, .npy or .png.")

@@ -121,7 +121,7 @@ class ImageLayout:
     def hint(self) -> str:
         """Labels in file names that may be chosen; empty if there are none."""
         texts = " or ".join(map(str, self.suggestions[:2]))
-        return f"file names may hold labels: {texts}, see --label-pattern" if texts else ""
+        return f"file names may hold labels: {texts} (--label-pattern)" if texts else ""
 
     @property
     def summary(self) -> str:
@@ -228,7 +228,7 @@ def _without_folders(layout: ImageLayout, split: str) -> ImageLayout:
     if usable:
         names = name_some([path.name for path in tables])
         remarks.append(
-            f"{len(tables)} tables name the images ({names}); choose one by --label-table"
+            f"{len(tables)} tables name the images ({names}); choose one (--label-table)"
         )
     return replace(
         layout,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from napari_quac.data.assumptions import Assumption
@@ -19,7 +22,10 @@ from napari_quac.data.image_file import MAX_CHANNELS, assumed_range, read_image_
 from napari_quac.data.image_layout import ALL_SPLITS, SplitsError
 from napari_quac.data.image_search import name_some
 from napari_quac.data.label_table import read_table, row_labels, sort_names
+from napari_quac.data.npy_file import open_npy
+from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.reading import WRONG_KINDS, check_regular_file, reading_errors
 
 IMAGE_KEYS = ("images", "image", "x", "data", "imgs", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
@@ -112,6 +118,10 @@ class LabeledStackRecipe:
         ValueRangeError
             If black and white are unknown.
         """
+        with reading_errors(self.path.name, "Save the arrays again as numbers."):
+            return self._read()
+
+    def _read(self) -> LabeledStack:
         path, names = self.path, None
         if path.suffix.lower() == ".npz":
             images, labels, names = self._read_archive()
@@ -147,7 +157,7 @@ class LabeledStackRecipe:
         assumed = f"The labels of '{self.path.name}' are those of '{path.name}' beside it."
         assumptions = (Assumption("labels", assumed),) if is_assumed else ()
         if path.suffix.lower() == ".npy":
-            return _texts(_class_numbers(_load(path), n_images), None), assumptions
+            return _texts(_class_numbers(open_npy(path), n_images), None), assumptions
         labels, sentence = row_labels(path, read_table(path), n_images, self.label_column)
         return labels, (*assumptions, *((Assumption("labels", sentence),) if sentence else ()))
 
@@ -171,8 +181,8 @@ class LabeledStackRecipe:
 
     def _read_archive(self) -> tuple[NDArray[Any], NDArray[Any] | None, Sequence[str] | None]:
         """Return images, labels and class names of an npz."""
-        archive = _load(self.path)
-        with archive:
+        check_regular_file(self.path)
+        with self.path.open("rb") as file, _open_archive(self.path, file) as archive:
             arrays = {name.lower(): name for name in archive.files}
             pairs = [_find_pair(arrays, split) for split in self._choose_splits(arrays)]
             if not all(key for key, _ in pairs):
@@ -188,7 +198,7 @@ class LabeledStackRecipe:
                     if label_key
                 ]
                 names = next((archive[arrays[k]] for k in NAME_KEYS if k in arrays), None)
-            except (ValueError, OSError) as error:
+            except (*WRONG_KINDS, OSError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
                 raise _unreadable(self.path, error) from error
         images = _with_channels_last(images)
         if images.ndim not in (3, 4):
@@ -226,10 +236,8 @@ def is_labeled_stack(path: Path) -> bool:
 def _shape(path: Path) -> tuple[int, ...]:
     """Return the shape of a stack without reading its images."""
     if path.suffix.lower() == ".npy":
-        return tuple(_load(path).shape)
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
+        return tuple(open_npy(path).shape)
+    with reading_errors(path.name), open_tiff_file(path) as file:
         return tuple(file.series[0].shape)
 
 
@@ -246,7 +254,9 @@ def stack_in(directory: Path) -> Path | None:
 
 
 def _read_stack(path: Path) -> NDArray[Any]:
-    content = ImageArray(_load(path)) if path.suffix.lower() == ".npy" else read_image_array(path)
+    content = (
+        ImageArray(open_npy(path)) if path.suffix.lower() == ".npy" else read_image_array(path)
+    )
     array = content.values
     if content.axes == "CZYX":  # colors of the pages of a TIFF
         array = np.moveaxis(array, 0, -1)
@@ -279,11 +289,14 @@ def _class_numbers(labels: NDArray[Any], n_images: int) -> NDArray[Any]:
     return labels.reshape(-1)
 
 
-def _load(path: Path) -> Any:
+def _open_archive(path: Path, file: Any) -> NpzFile:
     try:
-        return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None)
-    except (ValueError, OSError, EOFError) as error:
+        archive = np.load(file, allow_pickle=False)
+    except Exception as error:
         raise _unreadable(path, error) from error
+    if not isinstance(archive, NpzFile):
+        raise _unreadable(path, ValueError("no archive"))
+    return archive
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
@@ -326,5 +339,5 @@ def _range_of(images: NDArray[Any], path: Path) -> tuple[float, float]:
         return usual_range(images.dtype)
     raise ValueRangeError(
         f"'{path.name}' holds {images.dtype} values, but the values for black and white are "
-        "unknown. Enter the range of the images (--image-range on the command line)."
+        "unknown. Enter the range of the images (--image-range)."
     )

@@ -6,6 +6,7 @@ longer exact. Text stays text, whole numbers stay whole, and only coordinates be
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,14 @@ from napari_quac.data.table_text import (
     has_decimal_commas,
     numbers_in,
     read_text_table,
+    same_names_sentence,
     split_vectors,
 )
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, shorten
+from napari_quac.file_probe import probe_file
+from napari_quac.reading import check_regular_file, is_folder, is_regular_file, reading_errors
 
+MAX_CELLS = 30_000_000
 EXACT = 2.0**53
 """Above this number, floats do not represent all whole numbers."""
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".df", ".gz", ".feather", ".parquet"})
@@ -93,8 +98,9 @@ class PointTable:
         values = np.stack([self._numbers(name) for name in columns], axis=1)
         if not np.isfinite(values).all():
             row, place = (int(n) for n in np.argwhere(~np.isfinite(values))[0])
+            cell = shorten(self.texts(columns[place])[row])
             raise DataError(
-                f"Row {row + 1} of '{self.name}' has '{self.texts(columns[place])[row]}' in the "
+                f"Row {row + 1} of '{self.name}' has '{cell}' in the "
                 f"column '{columns[place]}', which is not a position. Remove or repair the row."
             )
         return values
@@ -109,7 +115,8 @@ class PointTable:
         """
         if column not in self.columns:
             raise DataError(
-                f"'{self.name}' has no column '{column}'. Columns: {', '.join(self.columns)}."
+                f"'{self.name}' has no column '{column}'. Columns: "
+                f"{shorten(', '.join(self.columns), 300)}."
             )
         return self.columns[column]
 
@@ -222,10 +229,12 @@ def read_point_table(path: str | Path) -> PointTable:
         If it cannot be read, has no rows, or no names of columns.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        state = "is a folder" if path.is_dir() else "does not exist"
-        endings = ", ".join(sorted(TABLE_SUFFIXES))
-        raise DataError(f"'{path}' {state}. Choose a table ({endings}).")
+    if not is_regular_file(path):
+        if is_folder(path) or not os.path.lexists(path):
+            state = "is a folder" if is_folder(path) else "does not exist"
+            endings = ", ".join(sorted(TABLE_SUFFIXES))
+            raise DataError(f"'{path}' {state}. Choose a table ({endings}).")
+        check_regular_file(path)
     suffix = path.suffix.lower()
     if suffix in (".feather", ".parquet"):
         columns, inexact = _read_arrow(path, suffix)
@@ -347,22 +356,31 @@ def _vector_columns(names: Sequence[str], n_axes: int) -> Columns:
 
 def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
     try:
-        import pyarrow
         from pyarrow import feather, parquet
     except ImportError as error:
         raise DataError(
             f"'{path.name}' needs pyarrow: pip install 'napari-quac[tables]', or export it as CSV."
         ) from error
-    try:
-        table = (feather if suffix == ".feather" else parquet).read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"'{path.name}' cannot be read as {suffix[1:]} ({error}).") from error
-    columns, inexact = {}, set()
-    for name in table.column_names:
-        values = table.column(name).to_pylist()  # whole numbers stay whole
-        columns[str(name)] = tuple(map(_as_text, values))
-        if any(isinstance(number, float) and abs(number) >= EXACT for number in values):
-            inexact.add(str(name))
+    advice = "Export it again, or as CSV."
+    probe_file(path, "feather" if suffix == ".feather" else "parquet", advice=advice)
+    columns: dict[str, tuple[str, ...]] = {}
+    inexact = set()
+    with reading_errors(path.name, advice):
+        is_feather = suffix == ".feather"
+        table = feather.read_table(path) if is_feather else parquet.ParquetFile(path).read()
+        table.validate(full=True)  # to_pylist() follows offsets beyond the end of a damaged column
+        if table.num_rows * table.num_columns > MAX_CELLS:
+            raise DataError(
+                f"'{path.name}' has {table.num_rows} rows and {table.num_columns} columns, more "
+                f"than {MAX_CELLS} cells. Export those of interest."
+            )
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if name in columns:
+                raise DataError(same_names_sentence(path, name))
+            values = column.to_pylist()  # whole numbers stay whole
+            columns[name] = tuple(map(_as_text, values))
+            if any(isinstance(number, float) and abs(number) >= EXACT for number in values):
+                inexact.add(name)
     return columns, frozenset(inexact)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import codecs
 import csv
 import gzip
@@ -15,11 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.errors import DataError
+from napari_quac.data.csv_output import unescape_formula
+from napari_quac.errors import DataError, shorten
+from napari_quac.reading import read_bytes
 
 MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
 """Spellings of missing values, in lower case."""
 
+MAX_BYTES = 1 << 28
+MAX_CELLS = 30_000_000
+MAX_VECTOR = 1000  # characters
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _POINT = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?")
@@ -58,6 +62,8 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
         If it cannot be read, or has no column names.
     """
     lines, n_skipped, named_separator = _without_comments(_decoded(path))
+    if sum(map(lines.count, ",;\t\n")) > MAX_CELLS:
+        raise DataError(f"'{path.name}' has more than {MAX_CELLS} cells. Export fewer columns.")
     head = next((line for line in lines.split("\n") if line.strip()), "")
     separator = named_separator or ("\t" if suffix == ".tsv" else max(",;\t", key=head.count))
     if not named_separator and separator not in head and len(head.split()) > 1:
@@ -69,7 +75,7 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
     numbers: list[int] = []
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [unescape_formula(cell.strip()) for cell in row]
             if separator == " " and cells and not cells[-1]:
                 cells.pop()  # a blank at the end of the line
             if any(cells):
@@ -121,8 +127,8 @@ def numbers_in(
             raise DataError(_no_number(row, text, table, column)) from error
         if not np.isfinite(numbers[row]):
             raise DataError(
-                f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', which is not "
-                "a position. Remove or repair the row."
+                f"Row {row + 1} of '{table}' has '{shorten(text)}' in the column '{column}', which "
+                "is not a position. Remove or repair the row."
             )
     return numbers
 
@@ -152,6 +158,8 @@ def split_vectors(columns: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, .
 
 def _vector(text: str) -> tuple[str, ...]:
     """Return the numbers of a vector in one of the usual spellings; empty for other texts."""
+    if len(text) > MAX_VECTOR:
+        return ()
     text = _SCALAR.sub(r"\1", text.strip())
     if text.startswith("{"):  # neuPrint's locations
         match = _COORDINATES.search(text)
@@ -164,25 +172,27 @@ def _vector(text: str) -> tuple[str, ...]:
     if not _VECTOR.fullmatch(text):
         return ()
     parts = re.split(r"[\s,]+", text[1:-1].strip(" ,"))
-    try:
-        [ast.literal_eval(part) for part in parts]
-    except (ValueError, SyntaxError):
-        return ()
-    return tuple(parts)
+    is_vector = all(is_number(part) or part.lower() in MISSING for part in parts)
+    return tuple(parts) if is_vector else ()
 
 
 def _decoded(path: Path) -> str:
     try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+        raw = read_bytes(path, MAX_BYTES)
+        if raw.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+                raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise DataError(
+                f"'{path.name}' unpacks to more than {MAX_BYTES >> 20} MB. Export the rows and "
+                "columns of interest."
+            )
         return raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
             f"'{path.name}': line {line} is not UTF-8. Save it again as 'CSV UTF-8'."
         ) from error
-    except FileNotFoundError as error:
-        raise DataError(f"'{path}' does not exist. Check the path.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"'{path.name}' cannot be read ({error}). Check its permissions."
@@ -231,15 +241,20 @@ def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str,
             continue  # lines that end with a separator
         name = name or f"column {i + 1}"
         if name in columns:
-            raise DataError(f"'{path.name}' has two columns of the same name '{name}'. Rename one.")
+            raise DataError(same_names_sentence(path, name))
         columns[name] = values
     return columns
 
 
+def same_names_sentence(path: Path, name: str) -> str:
+    """Return the error about two columns of one name."""
+    return f"'{path.name}' has two columns of the same name '{shorten(name)}'. Rename one."
+
+
 def _no_number(row: int, text: str, table: str, column: str) -> str:
     advice = "Write numbers with a decimal point" if "," in text else "Choose another column"
-    place = f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', expected a number."
-    return f"{place} {advice}, or repair the table."
+    place = f"Row {row + 1} of '{table}' has '{shorten(text)}' in the column '{column}'"
+    return f"{place}, expected a number. {advice}, or repair the table."
 
 
 def is_number(text: str) -> bool:

@@ -17,7 +17,11 @@ from napari_quac.data.image_array import (
     drop_opaque_alpha,
     orientation_assumption,
 )
+from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.data.tiff_pages import (
+    LARGEST_RATIO,
+    MAX_BYTES,
+    PACKED_BYTES,
     TIME,
     TiffLayout,
     blacken,
@@ -30,11 +34,9 @@ from napari_quac.data.tiff_pages import (
     white_value,
     widen,
 )
-from napari_quac.errors import ShapeError
+from napari_quac.errors import DataError, ShapeError
 
 MAX_CHANNELS = 4
-LARGEST_RATIO = 2**16
-"""Bytes of pixels per byte of a file; above it, the header is damaged."""
 CHANNELS_FIRST = Assumption(
     "image axes",
     "TIFF files with two axes of unknown meaning are read as channels and sections.",
@@ -62,14 +64,17 @@ def read_tiff(path: Path) -> ImageArray:
     DataError
         If its compression needs a package that is not installed.
     """
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
+    with open_tiff_file(path) as file:
         layout = find_layout(file, path)
         keyframe = layout.keyframe
         n_bytes = math.prod(layout.shape) * keyframe.dtype.itemsize
-        if n_bytes > LARGEST_RATIO * path.stat().st_size:
+        if n_bytes > max(PACKED_BYTES, LARGEST_RATIO * path.stat().st_size):
             raise ValueError(f"{path.stat().st_size} bytes declare {n_bytes} bytes of pixels")
+        if n_bytes > MAX_BYTES:
+            raise DataError(
+                f"'{path.name}' holds {n_bytes >> 20} MB of pixels, more than an image in memory "
+                f"may have ({MAX_BYTES >> 20} MB). Open it as a volume."
+            )
         notes = [*layout.assumptions, *orientation_assumption(orientation_of(keyframe))]
         axes, values = _without_short_axes(layout.axes, _read_values(file, layout, path))
         mode = "".join(keyframe.photometric.name.split()) + " with alpha"

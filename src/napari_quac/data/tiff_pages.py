@@ -6,6 +6,7 @@ Both readers, of images and of volumes, go through :func:`find_layout` and :func
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ PALETTE = Assumption("image axes", "The numbers of a TIFF file with a palette ar
 _COLORS = {"MINISWHITE": "", "MINISBLACK": "", "RGB": "", "YCBCR": "", "PALETTE": "palette",
            "SEPARATED": "CMYK", "CIELAB": "CIELAB", "ICCLAB": "CIELAB", "ITULAB": "CIELAB",
            "CFA": "raw sensor", "LOGL": "logarithmic", "LOGLUV": "logarithmic"}  # fmt: skip
+MAX_BYTES = 1 << 30
+"""Of an image in memory; larger ones are read in parts, as volumes."""
+LARGEST_RATIO = 2048
+"""Bytes of pixels per packed byte; the usual packings reach about a thousand."""
+PACKED_BYTES = 1 << 26
 _NATIVE_BITS = (8, 16, 32, 64)
 
 
@@ -109,6 +115,7 @@ def find_layout(file: Any, path: Path) -> TiffLayout:
         if len(numbers) == 1 and n_outer:  # tifffile writes a stack as one page, cut into parts
             n_outer = 0
         numbers = numbers.reshape(shape[:n_outer])
+    _check_sizes(keyframe, path)
     _check_decoding(keyframe, path)
     return TiffLayout(numbers, which, _letters(axes), shape, value_type(keyframe), keyframe,
                       tuple(notes))  # fmt: skip
@@ -242,6 +249,20 @@ def blacken(values: NDArray[Any], page: Any) -> NDArray[Any]:
     if values.dtype == np.bool_:
         return ~values
     return np.asarray(values.dtype.type(white_value(page)) - values)
+
+
+def _check_sizes(page: Any, path: Path) -> None:
+    """Refuse pages that are larger than their file can be."""
+    parts = page.chunks if page.is_tiled else page.shape
+    part_bytes = math.prod(int(n) for n in parts) * np.dtype(page.dtype).itemsize
+    n_stored, n_bytes = path.stat().st_size, int(page.nbytes)
+    is_packed = page.compression.name != "NONE"
+    if not is_packed and n_bytes > 8 * n_stored:  # 1-bit pages have bytes in memory
+        raise ValueError(f"{n_stored} bytes declare a page of {n_bytes} bytes")
+    if is_packed and max(n_bytes, part_bytes) > max(PACKED_BYTES, LARGEST_RATIO * n_stored):
+        raise ValueError(f"{n_stored} packed bytes declare a page of {n_bytes} bytes")
+    if page.is_tiled and part_bytes > MAX_BYTES:
+        raise ValueError(f"a tile of {part_bytes} bytes")
 
 
 def _check_decoding(page: Any, path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import orientation_assumption
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
+from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.data.tiff_pages import (
     PALETTE,
     TIME,
@@ -76,10 +77,8 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
     DataError
         If it is not a stack of grayscale images, or there is no such channel.
     """
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as file:
+        with open_tiff_file(path) as file:
             layout = find_layout(file, path)
             if PALETTE in layout.assumptions:
                 raise ShapeError(f"'{path.name}' has palette colors. Save the stack in gray.")
@@ -87,7 +86,7 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
             series = None if layout.series is None else file.series[layout.series]
             contiguous = series is not None and series.dataoffset is not None
             grid = read_tiff_grid(file, 2 if stack_axis is None else 3)
-    except (DataError, ShapeError):
+    except DataError:
         raise
     except Exception as error:
         raise DataError(
@@ -278,7 +277,7 @@ def _of_ome(file: Any) -> tuple[Sizes, str | None] | None:
         return None
     try:
         root = ElementTree.fromstring(file.ome_metadata)  # noqa: S314 - expat refuses entity bombs
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, ValueError):
         return None
     pixels = next((e for e in root.iter() if e.tag.rsplit("}", 1)[-1] == "Pixels"), None)
     if pixels is None or "PhysicalSizeX" not in pixels.attrib:

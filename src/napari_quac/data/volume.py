@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.errors import DataError, ShapeError, one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,8 @@ class Level:
             raise
         except Exception as error:
             raise DataError(
-                f"Voxels {start} to {stop} cannot be read ({error}). Check that the file exists."
+                f"Voxels {start} to {stop} cannot be read ({one_line(error)}). Check that the file "
+                "exists and is complete."
             ) from error
         if not self.rgb:
             return values[None]

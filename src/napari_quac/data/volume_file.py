@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,8 @@ from typing import Any
 
 from napari_quac.data import n5
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.hdf5_file import open_hdf5
+from napari_quac.data.npy_file import open_npy
 from napari_quac.data.place import Transform
 from napari_quac.data.tiff_volume import open_tiff
 from napari_quac.data.volume import Level, Volume, check_channel
@@ -24,9 +27,17 @@ from napari_quac.data.volume_metadata import (
     read_ome,
 )
 from napari_quac.errors import DataError, SeveralArraysError, one_line
+from napari_quac.reading import (
+    check_regular_file,
+    is_folder,
+    is_regular_file,
+    read_bytes,
+    reading_errors,
+)
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5", ".hdf", ".he5"})
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+MAX_CHUNK = 1 << 30  # bytes
 MAX_CHANNELS = 4
 """A last axis of at most this length holds channels rather than pixels."""
 VOLUME_ENDINGS = ".zarr, .n5, .h5, .hdf5, .tif, .tiff, .npy"
@@ -63,7 +74,14 @@ def open_volume(
         If there is no such volume.
     """
     path, inside = _split(Path(path).expanduser())
-    dataset = dataset or inside
+    with reading_errors(path.name):
+        volume = _open(path, dataset or inside, channel)
+        volume = _with_voxel_size(volume, voxel_size, unit)
+        _check_chunks(volume)
+    return volume
+
+
+def _open(path: Path, dataset: str, channel: int) -> Volume:
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         volume = _open_hdf5(path, dataset, channel)
@@ -73,13 +91,27 @@ def open_volume(
         notes = (*stack.assumptions, *volume.assumptions)
         volume = replace(volume, n_channels=stack.n_channels, assumptions=notes)
     elif suffix == ".npy":
-        volume = _plain(_open_npy(path), {}, path.stem, path, channel)
+        volume = _plain(open_npy(path, "buif"), {}, path.stem, path, channel)
     elif path.is_dir():
         is_n5 = suffix == ".n5" or (path / "attributes.json").exists()
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
     else:
         raise DataError(f"'{path.name}' is not a volume. Choose one of {VOLUME_ENDINGS}.")
-    return _with_voxel_size(volume, voxel_size, unit)
+    return volume
+
+
+def _check_chunks(volume: Volume) -> None:
+    """Refuse blocks that need more than a gigabyte to read one voxel."""
+    for level in volume.levels:
+        chunks = getattr(level.array, "chunks", None)
+        if not isinstance(chunks, tuple) or not all(isinstance(n, int) for n in chunks):
+            continue
+        n_bytes = math.prod(chunks) * level.dtype.itemsize
+        if n_bytes > MAX_CHUNK:
+            raise DataError(
+                f"'{volume.name}' is stored in blocks of {chunks} voxels ({n_bytes / 1e9:.0f} GB), "
+                "each of which is read as a whole. Write it in smaller blocks (chunks)."
+            )
 
 
 def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | None) -> Volume:
@@ -105,24 +137,14 @@ def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | N
 
 def _split(path: Path) -> tuple[Path, str]:
     """Split a path into a file or folder and the name of an array inside: ``em.h5/volumes/raw``."""
-    if path.exists():
+    if is_regular_file(path) or is_folder(path):
         return path, ""
     for above in path.parents:
-        if above.is_file() or above.suffix.lower() in (".zarr", ".n5"):
-            if above.exists():
+        if is_regular_file(above) or above.suffix.lower() in (".zarr", ".n5"):
+            if is_regular_file(above) or is_folder(above):
                 return above, path.relative_to(above).as_posix()
+    check_regular_file(path)
     raise DataError(f"'{path}' does not exist. Check the path.")
-
-
-def _open_npy(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"'{path.name}' cannot be read as an array of numbers ({one_line(error)})."
-        ) from error
 
 
 def _plain(
@@ -232,11 +254,14 @@ def volume_from_zarr(node: Any, path: Path | None, place: str, channel: int = 0)
         return _plain(node, dict(node.attrs), _stem(place), path or Path(place), channel)
     ome = read_ome(dict(node.attrs), place)
     if ome is not None:
-        levels = tuple(_ome_level(node, ome, number, channel, place)
-                       for number in range(len(ome.levels)))  # fmt: skip
-        name = ome.name.strip("/") or _stem(place)
-        n_channels = _n_channels(node, ome)
-        return Volume(levels, name, ome.unit, path, n_channels, _ome_notes(node, ome))
+        levels = [_ome_level(node, ome, 0, channel, place)]
+        name, notes = ome.name.strip("/") or _stem(place), _ome_notes(node, ome)
+        for number in range(1, len(ome.levels)):
+            try:
+                levels.append(_ome_level(node, ome, number, channel, place))
+            except DataError as error:
+                notes = (*notes, _unread_level(error))
+        return Volume(tuple(levels), name, ome.unit, path, _n_channels(node, ome), notes)
     fields = list_fields(node)
     if fields is not None and len(fields) != 1:
         raise _choice_error(f"'{place}' is a plate or well with {len(fields)} fields", fields)
@@ -283,17 +308,24 @@ def _ome_notes(group: Any, ome: OmeImage) -> tuple[Assumption, ...]:
 
 def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, place: str) -> Level:
     entry = ome.levels[number]
-    try:
-        array = group[entry.path]
-    except KeyError as error:
-        raise DataError(
-            f"'{place}' lists the resolution '{entry.path}', which is missing. Copy it again."
-        ) from error
+    with reading_errors(f"{place}/{entry.path}"):
+        try:
+            array = group[entry.path]
+        except KeyError as error:
+            raise DataError(
+                f"'{place}' lists the resolution '{entry.path}', which is missing. Copy it again."
+            ) from error
+        if len(array.shape) != ome.n_axes:
+            raise ValueError(f"{len(array.shape)} axes, but its metadata describe {ome.n_axes}")
     fixed = [0] * (ome.n_axes - ome.n_spatial)
     if ome.channel_axis is not None:
         check_channel(channel, array.shape[ome.channel_axis], place)
         fixed[ome.channel_axis] = channel
     return Level(array, Transform(entry.scale, entry.translate), tuple(fixed))
+
+
+def _unread_level(error: DataError) -> Assumption:
+    return Assumption("resolution", f"One resolution of the volume is not used. {error}")
 
 
 def _zarr_arrays(path: Path) -> list[str]:
@@ -302,7 +334,7 @@ def _zarr_arrays(path: Path) -> list[str]:
         for folder in sorted(path.glob(depth)):
             metadata = folder / "zarr.json"
             if (folder / ".zarray").exists() or (
-                metadata.exists() and '"array"' in metadata.read_text(encoding="utf-8")
+                is_regular_file(metadata) and b'"array"' in read_bytes(metadata)
             ):
                 arrays.append(folder.relative_to(path).as_posix())
     return arrays[:20]
@@ -312,11 +344,10 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
     folder = path / dataset
     if n5.is_array(folder):
         above = n5.read_attributes(folder.parent) if dataset else {}
-        array = n5.N5Array(folder)
-        attributes = {**above, **array.attributes}
-        return _plain(array, attributes, _stem(dataset or path.name), path, channel, True)
-    scales = sorted(folder.glob("s[0-9]*"), key=lambda p: int(p.name[1:]))
-    scales = [scale for scale in scales if n5.is_array(scale)]
+        return _plain_n5(path, folder, above, _stem(dataset or path.name), channel)
+    scales = [scale for scale in folder.glob("s[0-9]*") if re.fullmatch(r"s\d{1,3}", scale.name)]
+    scales = [scale for scale in scales if (scale / "attributes.json").exists()]
+    scales.sort(key=lambda scale: int(scale.name[1:]))
     if scales:
         return _n5_pyramid(path, folder, scales, _stem(dataset or path.name), channel)
     inside = _n5_arrays(path)
@@ -331,69 +362,63 @@ def _n5_arrays(path: Path) -> list[str]:
     arrays = set()
     for depth in ("*", "*/*", "*/*/*"):
         for folder in path.glob(depth):
-            if (folder / "attributes.json").exists() and n5.is_array(folder):
+            if _is_n5_array(folder):
                 is_level = re.fullmatch(r"s\d+", folder.name) and (folder.parent / "s0").exists()
                 whole = folder.parent if is_level and folder.parent != path else folder
                 arrays.add(whole.relative_to(path).as_posix())
     return sorted(arrays)
 
 
+def _is_n5_array(folder: Path) -> bool:
+    try:
+        return n5.is_array(folder)
+    except DataError:  # a damaged one costs only itself
+        return False
+
+
 def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel: int) -> Volume:
     """Return the levels s0, s1, … whose voxels are whole multiples of those of s0."""
     group = n5.read_attributes(folder)
-    levels, unit, n_channels = [], None, 1
-    assumptions: tuple[Assumption, ...] = ()
-    base: Transform | None = None
-    for number, scale in enumerate(scales):
-        array = n5.N5Array(scale)
-        volume = _plain(array, {**group, **array.attributes}, name, path, channel, True)
-        if base is None:
-            base, unit, n_channels = volume.finest.transform, volume.unit, volume.n_channels
-            levels.append(volume.finest)
-            assumptions = volume.assumptions
-            continue
-        factors = array.attributes.get("downsamplingFactors")
-        if factors is None and number < len(group.get("scales", ())):
-            factors = group["scales"][number]
-        if factors is None:
-            sides = zip(levels[0].shape, volume.finest.shape, strict=True)
-            factors = [round(a / b) for a, b in sides][::-1]
-        step = tuple(float(f) for f in reversed(factors))[-base.ndim :]
-        first = tuple((k - 1) / 2 for k in step)
-        levels.append(Level(array, base.at(first, step), volume.finest.fixed))
-    return Volume(tuple(levels), name, unit, path, n_channels, assumptions)
+    first = _plain_n5(path, scales[0], group, name, channel)
+    levels, notes = [first.finest], first.assumptions
+    for number, scale in enumerate(scales[1:], start=1):
+        try:
+            with reading_errors(f"{path.name}/{scale.name}"):
+                level = _plain_n5(path, scale, group, name, channel).finest
+                step = _step_of(level, number, first.finest, group)
+                middle = tuple((k - 1) / 2 for k in step)
+                place = first.finest.transform.at(middle, step)
+                levels.append(Level(level.array, place, level.fixed))
+        except DataError as error:
+            notes = (*notes, _unread_level(error))
+    return Volume(tuple(levels), name, first.unit, path, first.n_channels, notes)
+
+
+def _plain_n5(
+    path: Path, folder: Path, outer: Mapping[str, Any], name: str, channel: int
+) -> Volume:
+    array = n5.N5Array(folder)
+    return _plain(array, {**outer, **array.attributes}, name, path, channel, True)
+
+
+def _step_of(
+    level: Level, number: int, finest: Level, group: Mapping[str, Any]
+) -> tuple[float, ...]:
+    """Return how many voxels of the finest level are one of another level, along each axis."""
+    factors, scales = level.array.attributes.get("downsamplingFactors"), group.get("scales")
+    if factors is None and isinstance(scales, list) and number < len(scales):
+        factors = scales[number]
+    if factors is None:
+        sides = zip(finest.shape, level.shape, strict=True)
+        factors = [round(a / b) for a, b in sides][::-1]
+    step = tuple(float(f) for f in reversed(factors))[-finest.transform.ndim :]
+    if not all(0 < k < math.inf for k in step):
+        raise ValueError(f"downsampling by {step}")
+    return step
 
 
 def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
-    try:
-        import h5py
-    except ImportError as error:
-        raise DataError(
-            f"'{path.name}' needs the package h5py. Install it: pip install 'napari-quac[volumes]'."
-        ) from error
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"'{path.name}' is no HDF5 ({one_line(error)}). Copy it again.") from error
-    names: list[str] = []
-
-    def note(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.ndim in (2, 3, 4) and node.dtype.kind in "buif":
-            names.append(name)
-
-    file.visititems(note)
-    if not dataset and len(names) == 1:
-        dataset = names[0]
-    array = file[dataset] if dataset and dataset in file else None
-    if not isinstance(array, h5py.Dataset):
-        content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
-        file.close()
-        raise _choice_error(f"'{path.name}' holds {content}", names)
-    attributes: dict[str, Any] = {}
-    groups = array.name.strip("/").split("/")[:-1]
-    for n in range(len(groups) + 1):
-        attributes |= dict(file["/".join(groups[:n]) or "/"].attrs)
-    attributes |= dict(array.attrs)
+    array, attributes, dataset = open_hdf5(path, dataset)
     return _plain(array, attributes, _stem(dataset), path, channel)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, one_line
+from napari_quac.reading import WRONG_KINDS
 
 AXIS_TYPES = {"t": "time", "c": "channel"}
 
@@ -68,9 +70,10 @@ def read_ome(attributes: Mapping[str, Any], name: str) -> OmeImage | None:
         return None
     try:
         return _read_multiscale(multiscales[0], name)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except WRONG_KINDS as error:
         raise DataError(
-            f"The OME-Zarr metadata of '{name}' are incomplete ({error}). Write the image again."
+            f"The OME-Zarr metadata of '{name}' are incomplete ({one_line(error)}). Write the "
+            "image again."
         ) from error
 
 
@@ -119,10 +122,14 @@ def _combined(
     for step in transformations:
         if step.get("type") == "scale":
             factor = [float(number) for number in step["scale"]][-n_spatial:]
+            if not all(0 < number < math.inf for number in factor):
+                raise ValueError(f"a scale of {factor}")
             scale = [s * f for s, f in zip(scale, factor, strict=True)]
             translate = [t * f for t, f in zip(translate, factor, strict=True)]
         elif step.get("type") == "translation":
             shift = [float(number) for number in step["translation"]][-n_spatial:]
+            if not all(map(math.isfinite, shift)):
+                raise ValueError(f"a translation of {shift}")
             translate = [t + k for t, k in zip(translate, shift, strict=True)]
     return tuple(scale), tuple(translate)
 
@@ -176,11 +183,13 @@ def read_axis_types(attributes: Mapping[str, Any], n_axes: int, name: str) -> li
     """
     names = attributes.get("axis_names", attributes.get("_ARRAY_DIMENSIONS", ()))
     names = [_plain_text(axis) for axis in names] if _is_list(names) else []
-    types = [_plain_text(entry) for entry in attributes.get("types", ())]
+    types = attributes.get("types", ())
+    types = [_plain_text(entry) for entry in types] if _is_list(types) else []
     if len(types) != n_axes:
         types = [_type_of_axis(axis) for axis in names]
     if len(types) != n_axes:  # funlib's sizes are those of the spatial axes only
-        n_sizes = len(attributes.get("voxel_size", ()))
+        sizes = attributes.get("voxel_size", ())
+        n_sizes = len(sizes) if _is_list(sizes) else 0
         n_channels = n_axes - n_sizes
         return ["channel"] * n_channels + ["space"] * n_sizes if 2 <= n_sizes < n_axes else []
     n_spatial = types.count("space")
@@ -280,7 +289,7 @@ def _in_nm(attributes: Mapping[str, Any], key: str, fastest_first: bool) -> Grid
 def _grid(scale: Any, translate: Any, units: Any, fastest_first: bool = False) -> Grid:
     """Return the grid in the unit of the last axis."""
     sizes = _numbers(scale, "voxel size", fastest_first)
-    if not all(size > 0 for size in sizes):
+    if not all(0 < size < math.inf for size in sizes):
         raise DataError(
             f"The voxel size {sizes} in the attributes of the volume is not positive. Correct it."
         )
@@ -301,8 +310,12 @@ def _grid(scale: Any, translate: Any, units: Any, fastest_first: bool = False) -
 
 def _numbers(values: Any, meaning: str, fastest_first: bool) -> tuple[float, ...]:
     try:
+        if isinstance(values, str):
+            raise TypeError("a text")
         numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError) as error:
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("not finite")
+    except WRONG_KINDS as error:
         raise DataError(
             f"The {meaning} {values!r} in the attributes of the volume is no list of numbers. "
             "Correct it."

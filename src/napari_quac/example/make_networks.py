@@ -31,7 +31,8 @@ from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.stepwise import Progress, Steps
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.storage import write_file
+from napari_quac.train.checkpointing import encode_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
 from napari_quac.train.generator_trainer import TrainingResult, train_generator
 from napari_quac.train.images import PoolDataset, load_pool
@@ -136,7 +137,7 @@ def train_example_generator(
         logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
     for file in trained.files:
         path = output / FILE_NAMES.get(name, file.name)
-        path.write_bytes(file.read_bytes())
+        write_file(path, file.read_bytes())
         halve_precision(path)
     return trained
 
@@ -148,7 +149,7 @@ def halve_precision(path: Path) -> None:
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in flatten_state(state).items()
     }
-    write_safetensors(path, halved, metadata)
+    write_file(path, encode_safetensors(halved, metadata))
 
 
 def _log_progress(steps: Steps[T]) -> T:

@@ -68,12 +68,12 @@ class LabelMatch:
             n = len(self.class_names)
             return (
                 f"{sentence} Its {n} classes have no names, and there are {len(self.labels)} "
-                "labels. Name the classes in output order (--classes; Class names in the window)."
+                "labels. Name the classes in output order (--classes)."
             )
         return (
             f"{sentence} Its classes are {quote_names(self.class_names)}. Samples with other "
             "labels do not count in the accuracy. Rename the folders or labels, or the classes "
-            "(--classes; Class names in the window)."
+            "(--classes)."
         )
 
 

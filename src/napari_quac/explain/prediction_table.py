@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import defaultdict
 from collections.abc import Generator, Mapping
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.errors import OutOfMemoryError, QuacError, one_line
+from napari_quac.errors import OutOfMemoryError, QuacError, is_out_of_memory, one_line
 from napari_quac.explain.labels import LabelMatch, match_labels
 from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
 from napari_quac.networks.outputs import to_logits
@@ -177,7 +176,7 @@ def failure_text(error: Exception) -> str:
     """Return the message of an error for the row of a sample."""
     if isinstance(error, QuacError):
         return str(error)
-    if isinstance(error, MemoryError) or re.search(r"alloc|out of memory", str(error)):
+    if is_out_of_memory(error):
         return "Memory ran out. Choose smaller images, or a smaller size of the preprocessing."
     return f"Internal error: {type(error).__name__}: {one_line(error)}"
 

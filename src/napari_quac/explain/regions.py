@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Generator as Iterating
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from skimage.measure import label, regionprops_table
 from torch import Tensor
 
+from napari_quac.data.csv_output import csv_bytes
 from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import Curve, Hybrid, blend, hybrid_at
@@ -22,6 +22,7 @@ from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
+from napari_quac.storage import write_file
 
 MAX_REGIONS = 50  # a mask at a low threshold can consist of hundreds of specks
 
@@ -304,11 +305,4 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """
     if not rows:
         raise DataError("The table is empty, so there is nothing to write. Measure a sample first.")
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        reason = error.strerror
-        raise DataError(f"'{path}' cannot be written ({reason}). Choose another file.") from error
+    write_file(path, csv_bytes([rows[0], *(row.values() for row in rows)]))

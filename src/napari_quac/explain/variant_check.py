@@ -79,7 +79,7 @@ class VariantProposal:
                 "better than the present one"
             )
         if not parts:
-            return f"The published architecture, without --variant, {reason}."
+            return f"The published architecture {reason} (without --variant)."
         return f"Another variant of the architecture ({parts}) {reason}."
 
     @property

@@ -6,7 +6,7 @@ Families of other packages are included.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_quac.networks.checkpoint import Inspection
     from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.consent import Program
     from napari_quac.networks.generator import Generator
 
 Role = Literal["classifier", "generator"]
@@ -33,22 +34,51 @@ class RecognizedNetwork:
     role : "classifier" or "generator"
     recipe : ClassifierRecipe or GeneratorFamily
         Loads it.
-    program_hash : str
-        SHA-256 of the programs in its files, joined by ``+``; empty if there are none. A program
-        is run only with the consent of the user.
+    programs : tuple of Program
+        Those in its files, which are run only with the consent of the user.
     findings : tuple of str
         Sentences for the card.
     """
 
     role: Role
     recipe: Any
-    program_hash: str = ""
+    programs: tuple[Program, ...] = ()
     findings: tuple[str, ...] = ()
 
     @property
     def is_program(self) -> bool:
-        """True if loading it runs a program of the file."""
-        return bool(self.program_hash)
+        """True if loading it runs a program of its files."""
+        return bool(self.programs)
+
+    @classmethod
+    def of(cls, role: Role, recipe: Any, findings: tuple[str, ...] = ()) -> RecognizedNetwork:
+        """Return the network of a recipe, with the programs in all files that it names."""
+        from napari_quac.networks.consent import programs_in
+
+        return cls(role, recipe, programs_in(recipe), findings)
+
+    def with_recipe(self, recipe: Any) -> RecognizedNetwork:
+        """Return the network with another recipe, and with the programs that it names."""
+        return RecognizedNetwork.of(self.role, recipe, self.findings)
+
+    def with_stated_facts(self, before: Any) -> RecognizedNetwork:
+        """Return the network with what the user has stated about its file, such as class names.
+
+        Parameters
+        ----------
+        before : recipe or None
+            Used so far; without effect if it is about other files.
+        """
+        recipe = self.recipe
+        if type(before) is not type(recipe) or before.paths() != recipe.paths():
+            return self
+        defaults = {entry.name: entry.default for entry in fields(recipe)}
+        stated = {
+            name: getattr(before, name)
+            for name, default in defaults.items()
+            if getattr(recipe, name) == default != getattr(before, name)
+        }
+        return self.with_recipe(replace(recipe, **stated))
 
 
 def load_generator(path: str | Path, device: str = "auto", **settings: Any) -> Generator:
@@ -214,7 +244,7 @@ def recognize_network(
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     if not path_exists(path) and (recipe := _recipe_from_texts([str(path)])) is not None:
-        return _recognized(recipe)
+        return RecognizedNetwork.of("generator", recipe)
     inspection = inspect_network(path, False, image_size, pools)
     is_open_program = inspection.is_program and not (inspection.family or inspection.metadata)
     if is_open_program and role == "generator" and not inspection.problem:
@@ -222,14 +252,9 @@ def recognize_network(
     if inspection.problem:
         raise CheckpointError(inspection.problem, inspection.cell)
     if inspection.recipe is not None:
-        return _recognized(inspection.recipe, inspection.findings)
+        return RecognizedNetwork.of("generator", inspection.recipe, inspection.findings)
     recipe = ClassifierRecipe(path, image_size=image_size, pools=pools)
-    return RecognizedNetwork(
-        "classifier",
-        recipe,
-        inspection.sha256 if inspection.is_program else "",
-        inspection.findings,
-    )
+    return RecognizedNetwork.of("classifier", recipe, inspection.findings)
 
 
 def recognize_generator(texts: Sequence[str]) -> RecognizedNetwork:
@@ -252,21 +277,21 @@ def recognize_generator(texts: Sequence[str]) -> RecognizedNetwork:
 
     path = Path(texts[0])
     if len(texts) == 1 and not path_exists(path) and texts[0] in GENERATORS:
-        return RecognizedNetwork("generator", recipe_without_file(texts[0]))
+        return RecognizedNetwork.of("generator", recipe_without_file(texts[0]))
     if (recipe := _recipe_from_texts(texts)) is not None:
-        return _recognized(recipe)
+        return RecognizedNetwork.of("generator", recipe)
     if not path_exists(path) and not path.suffix and path.parent == Path():
         raise unknown_name("generator or file called", texts[0], list(GENERATORS))
     inspection = inspect_network(path, run=False)
     if inspection.is_program and inspection.role == "unknown" and not inspection.problem:
         inspection = inspect_network(path)
     if inspection.recipe is not None and not inspection.problem:
-        return _recognized(inspection.recipe, inspection.findings)
+        return RecognizedNetwork.of("generator", inspection.recipe, inspection.findings)
     content = "a classifier" if inspection.role == "classifier" else "a program with its weights"
     raise CheckpointError(
         inspection.problem
         or f"'{path.name}' holds {content} ({inspection.kind}), not a generator. Open it as "
-        "classifier (as a command, --classifier), or choose another file."
+        "classifier (--classifier), or choose another file."
     )
 
 
@@ -305,7 +330,7 @@ def recipe_without_file(family: str) -> Any:
     if missing := required_fields(recipe_class):
         raise DataError(
             f"The generator '{family}' needs a file ({', '.join(missing)}). Choose its file "
-            "instead (as a command, --generator FILE)."
+            "instead (--generator FILE)."
         )
     try:
         return recipe_class()
@@ -364,18 +389,6 @@ def _recipe_from_texts(texts: Sequence[str]) -> Any:
     families = (GENERATORS[name] for name in GENERATORS.usable())
     recipes = (family.from_texts(texts) for family in families)
     return next((recipe for recipe in recipes if recipe is not None), None)
-
-
-def _recognized(recipe: Any, findings: tuple[str, ...] = ()) -> RecognizedNetwork:
-    """Return a generator with the hashes of those of its files that are programs."""
-    from napari_quac.networks.tensor_file import detect_format, file_hash
-
-    files = [path for path in recipe.paths() if path.is_file()]
-    programs = [
-        path for path in files if detect_format(path) in ("torchscript", "exported program")
-    ]
-    hashes = "+".join(file_hash(path) for path in programs)
-    return RecognizedNetwork("generator", recipe, hashes, findings)
 
 
 def _refuse_generator(path: Path) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from napari_quac.gui.panels.status_panel import QUIET
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.window import dock_of
 from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.save_explanations import ExplanationSaver
@@ -32,6 +33,7 @@ def take_closed_session(viewer: Any) -> ClosedSession | None:
     return _closed.pop(viewer.window, None)
 
 
+@slots
 class CloseGuard(QObject):
     """Asks once before the user closes a dock, or its window, with something to lose.
 
@@ -145,7 +147,7 @@ class CloseGuard(QObject):
             if clicked is close:
                 proceed()
 
-        box.finished.connect(react)
+        box.finished.connect(slot(react))
         box.open()
 
     def _is_harmless(self) -> bool:

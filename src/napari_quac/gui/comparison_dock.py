@@ -23,6 +23,7 @@ from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -50,6 +51,7 @@ TRUTH_COLUMNS = (6, 7, 8)
 WIDE = 960  # width in pixels that fits table and pictures
 
 
+@slots
 class ComparisonDock(QWidget):
     """Displays ``results.comparison``; a click on a row or a picture selects that method."""
 
@@ -113,6 +115,7 @@ class ComparisonDock(QWidget):
         super().resizeEvent(event)
         self._arrange()
 
+    @slot
     def _arrange(self) -> None:
         wide = self.width() >= WIDE
         pictures = self.pictures_button.isChecked()
@@ -223,6 +226,7 @@ class ComparisonDock(QWidget):
             self._tile_row.removeWidget(tile)
             self._tile_row.insertWidget(position, tile)
 
+    @slot
     def _draw_next(self) -> None:
         """Draw one picture that is missing or no longer right; the rest in later turns."""
         compared, colors, axis = self._results.comparison, self._colors, self._choices.size_axis
@@ -244,7 +248,7 @@ class ComparisonDock(QWidget):
         tile.setIconSize(QSize(SIDE, SIDE + GAP + CURVE_HEIGHT))
         tile.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         tile.setFixedWidth(SIDE + 36)
-        tile.clicked.connect(lambda _=False, name=name: self.method_picked.emit(name))
+        tile.clicked.connect(slot(lambda _=False, name=name: self.method_picked.emit(name)))
         self._group.addButton(tile)
         self.tiles[name] = tile
         return tile

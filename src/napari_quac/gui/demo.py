@@ -9,6 +9,7 @@ from qtpy.QtCore import QEventLoop, QObject, QTimer
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import connect
 from napari_quac.live.failure import Failure
 
@@ -16,6 +17,7 @@ TIMEOUT_SECONDS = 300
 DOCK_NAME = "QuAC"
 
 
+@slots
 class _Demo(QObject):
     """Runs the steps of the demo one after the other."""
 
@@ -59,6 +61,7 @@ class _Demo(QObject):
             inputs=("loaded_samples", "loaded_classifier"),
         )  # fmt: skip
 
+    @slot
     def _select(self, index: int) -> None:
         dataset, choices = self._dock.results.loaded_samples, self._dock.choices
         if dataset is None:
@@ -70,6 +73,7 @@ class _Demo(QObject):
         else:
             choices.sample_index = index
 
+    @slot
     def _explain(self) -> None:
         if not self._dock.is_closed:
             self._dock.explain()
@@ -127,7 +131,7 @@ def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = 
     loop = QEventLoop()
     failures: list[Failure] = []
     dock = open_demo(viewer, side_by_side)
-    dock.explained.connect(lambda: QTimer.singleShot(1500, loop.quit))
+    dock.explained.connect(slot(lambda: QTimer.singleShot(1500, loop.quit)))
 
     def on_failed(fault: Failure) -> None:
         failures.append(fault)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.gui.control_names import prepare
+from napari_quac.gui.slots import slots
 
 LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
 NUMBER_CHARACTERS = 6
@@ -30,6 +31,7 @@ _MODIFIER = Qt.KeyboardModifier
 COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.MetaModifier
 
 
+@slots
 class WholeTip:
     """Mixin: a tooltip begins with the text of the widget if it does not fit.
 
@@ -113,6 +115,7 @@ class Menu(WholeTip, QComboBox):
         super().showPopup()
 
 
+@slots
 class ElidedButton(WholeTip, QToolButton):
     """Button without a frame whose text is elided where it does not fit."""
 
@@ -152,6 +155,7 @@ class ElidedButton(WholeTip, QToolButton):
         painter.end()
 
 
+@slots
 class TextField(WholeTip, QLineEdit):
     """Field for a line of text."""
 

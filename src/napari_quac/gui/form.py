@@ -17,6 +17,7 @@ from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.gui.control_names import name_after, prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import WrappedCaption
+from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import button, check_box, column, grid
 
 T = TypeVar("T")
@@ -87,6 +88,7 @@ class FormField:
             self._exact, self._rounded = value, self._widget.value
 
 
+@slots
 class Form(QWidget, Generic[T]):
     """A form that edits a frozen dataclass; each change creates a new instance.
 

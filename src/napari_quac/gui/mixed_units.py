@@ -2,7 +2,7 @@
 
 napari draws such layers with one pixel as one unit, and warns over the canvas each time that a
 layer is added, removed or changed. The results of a sample have the unit of the sample: that of
-another layer would give pixels a size that nobody knows.
+another layer would give pixels a size without a source.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from typing import Any
 
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QDialog, QLabel, QWidget
 
 from napari_quac.data.place import unit_of_length
 from napari_quac.gui.layer_stack import is_result
+from napari_quac.gui.slots import slots
+from napari_quac.gui.window import canvas_of
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
@@ -21,6 +24,7 @@ WARNING = "Inconsistent units across layers"
 """Beginning of napari's warning."""
 
 
+@slots
 class MixedUnits(QObject):
     """Names a layer that is not to scale with the sample, in place of napari's warnings.
 
@@ -30,14 +34,16 @@ class MixedUnits(QObject):
     ----------
     viewer : napari viewer
     results : Results
-    parent : QObject, optional
+    dock : QWidget
+        In the window of the viewer.
     """
 
     found = Signal(str)
     """A sentence about such a layer; empty if there is none."""
 
-    def __init__(self, viewer: Any, results: Results, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Any, results: Results, dock: QWidget) -> None:
+        super().__init__(dock)
+        self._dock = dock
         self._viewer, self._results = viewer, results
         self._warned: set[tuple[str, ...]] = set()
         self._sentence = ""
@@ -46,7 +52,7 @@ class MixedUnits(QObject):
             (viewer.layers.events.inserted, self._on_changed),
             (viewer.layers.events.removed, self._on_changed),
         )
-        notification_manager.notification_ready.connect(self._on_notification, position="first")
+        notification_manager.notification_ready.connect(self._on_notification)
 
     def close(self) -> None:
         """Let napari warn again."""
@@ -63,9 +69,18 @@ class MixedUnits(QObject):
         layers = self._user_layers()
         units = tuple(sorted({str(layer.units[-1]) for layer in layers}))
         if self._viewer.layers.get_extent(layers).units is not None or units in self._warned:
-            notification.blocked = True
+            self._hide_warning()
         self._warned.add(units)
         self._on_changed()
+
+    def _hide_warning(self) -> None:
+        """Close the warning that napari, whose own slots always come first, has just opened."""
+        canvas = canvas_of(self._dock)
+        for dialog in canvas.findChildren(QDialog) if canvas is not None else ():
+            label = getattr(dialog, "message", None)
+            if isinstance(label, QLabel) and label.text().startswith(WARNING):
+                dialog.hide()
+                dialog.close()
 
     def _on_changed(self, event: Any = None) -> None:
         sentence = self._describe()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.errors import DataError
 from napari_quac.gui.layout_state import read_layout, restore_layout
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import debouncer
 from napari_quac.live.choices import ReportFolder
 from napari_quac.live.connections import Connections
@@ -21,6 +22,7 @@ from napari_quac.live.network_search import StoreNetworks, find_networks
 from napari_quac.live.plans import ROLES, inspect_recipe
 from napari_quac.live.recent import KINDS, RecentFile, RecentWork
 from napari_quac.live.session_state import SampleView, SessionState
+from napari_quac.networks.consent import Program, programs_in
 
 if TYPE_CHECKING:
     from napari_quac.generators.opening import RecognizedNetwork
@@ -32,10 +34,12 @@ MAX_ENTRIES, MENU_LENGTH = 10, 60
 OF_ONE_PATH = ("folder", "files", "stack")
 """Kinds of samples that are opened again by their path alone."""
 PLANS = "Plans (*.yaml *.yml);;All files (*)"
+Restored = tuple[dict[str, Any], Mapping[Any, "RecognizedNetwork"], tuple[Program, ...]]
 KEPT = ("samples", "classifier", "generator", "settings", "sample_index", "filter_text", "sort_by",
         "sort_ascending", "shown_method", "threshold", "report_source", "class_map")  # fmt: skip
 
 
+@slots
 class Opening(QObject):
     """Opens files for a dock, and remembers them.
 
@@ -137,10 +141,11 @@ class Opening(QObject):
         entry = menu.addAction(text.replace("&", "&&"))
         entry.setObjectName(name)
         entry.setToolTip(tooltip or text)
-        entry.triggered.connect(lambda _=False: action())
+        entry.triggered.connect(slot(lambda _=False: action()))
 
     # opening
 
+    @slot
     def choose_plan(self) -> None:
         """Open a dialog for a plan."""
         path, _ = QFileDialog.getOpenFileName(self._dock, "Open a plan", "", PLANS)
@@ -152,6 +157,7 @@ class Opening(QObject):
         for path in paths:
             self._dock.open_path(path)
 
+    @slot
     def open_recent(self, file: RecentFile) -> None:
         """Open a recent file, with the view of its samples."""
         path, dock = Path(file.path), self._dock
@@ -163,17 +169,23 @@ class Opening(QObject):
         else:
             dock.open_path(path)
 
+    @slot
     def restore(self, state: SessionState) -> None:
         """Open samples, networks and explanations of a session, with its view and layout."""
         dock = self._dock
         dock.session.requested.emit()
 
-        def work() -> tuple[dict[str, Any], dict[str, RecognizedNetwork]]:
-            recipes = state.build_recipes()
-            return recipes, {r: inspect_recipe(r, recipes[r]) for r in ROLES if r in recipes}
+        def work() -> Restored:
+            recipes, settings = state.build_recipes(), state.build_settings()
+            networks = {r: inspect_recipe(r, recipes[r]) for r in ROLES if r in recipes}
+            return recipes, networks, programs_in(*(recipes[r] for r in networks), settings)
 
-        def use(loaded: tuple[dict[str, Any], dict[str, RecognizedNetwork]]) -> None:
-            recipes, networks = loaded
+        def ask(loaded: Restored) -> None:
+            title = f"the session with {state.title}"
+            dock.networks.with_consent(title, loaded[2], partial(use, loaded))
+
+        def use(loaded: Restored) -> None:
+            recipes, networks, _ = loaded
             for network in networks.values():
                 dock.networks.use_network(network)
             choices = dock.choices
@@ -187,8 +199,9 @@ class Opening(QObject):
                 choices.report_source = ReportFolder(Path(state.report))
             restore_layout(dock, state.layout)
 
-        dock.controller.run("session", f"opening {state.title}", work, use)
+        dock.controller.run("session", f"opening {state.title}", work, ask)
 
+    @slot
     def _open_layer(self, kind: str, path: Path) -> None:
         panel = self._dock.points_panel
         self._dock.stages.reveal(panel)
@@ -219,9 +232,21 @@ class Opening(QObject):
             "store networks",
             f"looking for the networks of '{report.folder.name}'",
             partial(find_networks, store, recent),
-            partial(self._use_networks, report),
+            partial(self._ask_about_networks, report),
         )
 
+    @slot
+    def _ask_about_networks(self, report: OpenReport, networks: StoreNetworks) -> None:
+        """Use the networks of explanations once their programs are trusted."""
+        choices = self._dock.choices
+        used = [n for n in (networks.classifier, networks.generator)
+                if n is not None and getattr(choices, n.role) is None]  # fmt: skip
+        programs = [program for network in used for program in network.programs]
+        origin = f"the folder of explanations '{report.folder.name}'"
+        use = partial(self._use_networks, report, networks)
+        self._dock.networks.with_consent(origin, programs, use)
+
+    @slot
     def _use_networks(self, report: OpenReport, networks: StoreNetworks) -> None:
         dock, store = self._dock, report.store
         if dock.results.report is not report or store is None:
@@ -293,6 +318,7 @@ class Opening(QObject):
         # the rules are still being evaluated, and would return to the optimum
         QTimer.singleShot(0, partial(self._use_view, view))
 
+    @slot
     def _use_view(self, view: SampleView) -> None:
         explanations, choices = self._dock.results.explanations, self._dock.choices
         if self._dock.is_closed or explanations is None:
@@ -306,6 +332,7 @@ class Opening(QObject):
 
     # memory
 
+    @slot
     def save(self) -> None:
         """Write the state of the session."""
         if self._view is None:  # else it is being restored
@@ -316,6 +343,7 @@ class Opening(QObject):
     def _on_change(self, *_: object) -> None:
         self._save_later.throttle()
 
+    @slot
     def _note_file(self, kind: str) -> None:
         """Remember the file of samples or of a network that was loaded."""
         if getattr(self._dock.results, f"loaded_{kind}") is None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.pictures import thumbnail
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ FRAME = 6
 """Pixels of a button around its picture."""
 
 
+@slots
 class PictureStrip(QWidget):
     """Up to six pictures below a line of text; hidden if there are none.
 
@@ -42,7 +44,7 @@ class PictureStrip(QWidget):
         self.buttons: list[QToolButton] = []
         for number in range(N_PICTURES):
             picture = ui.link_button("", f"{name}_{number}", role="proposal", checkable=True)
-            picture.clicked.connect(lambda _=False, number=number: self._on_clicked(number))
+            picture.clicked.connect(slot(lambda _=False, number=number: self._on_clicked(number)))
             self.buttons.append(picture)
         ui.column(self.title, ui.row(*self.buttons, None, spacing=1), spacing=3, parent=self)
         self._chosen = -1

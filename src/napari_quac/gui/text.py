@@ -17,6 +17,9 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
 
+from napari_quac.gui.option_names import with_controls
+from napari_quac.gui.slots import slots
+
 LONG_SECONDS = 5.0
 """Work that takes longer states its time before it is started."""
 
@@ -44,6 +47,7 @@ class ElidedLabel(QElidingLabel):
 
     def setText(self, text: str) -> None:
         """Set the whole text, and the tooltip."""
+        text = with_controls(text)
         if text != self.text():
             super().setText(text)
             self.setToolTip(text)
@@ -53,6 +57,7 @@ class ElidedLabel(QElidingLabel):
         return QSize(20, self.sizeHint().height())
 
 
+@slots
 class WrappedLabel(QLabel):
     """Text in as many lines as needed, or allowed, with long names broken.
 
@@ -97,6 +102,7 @@ class WrappedLabel(QLabel):
 
     def setText(self, text: str, tone: str | None = None) -> None:
         """Set the text, and the tone if it is not None."""
+        text = with_controls(text)
         if text != self.text():
             super().setText(text)
             self._update_cut()

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_quac.errors import one_line
-from napari_quac.reports.atomic import storage_errors
+from napari_quac.storage import storage_errors
 
 LOCK = "in-use.lock"
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from napari_quac.errors import QuacError
+from napari_quac.errors import QuacError, is_out_of_memory
 
 ACTIONS: Mapping[str, str] = {
     "explain": "Explain",
@@ -89,7 +89,7 @@ def failure(slot: str, status_text: str, error: BaseException) -> Failure:
     """
     if isinstance(error, QuacError):
         return Failure(slot, str(error), error, status_text)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         advice = "Close other programs, or choose smaller images or another device."
         sentence = f"Memory ran out while {status_text}. {advice}"
         return Failure(slot, sentence, error, status_text)

@@ -52,7 +52,8 @@ CLASSES: Mapping[str, Reader] = {
     "target": lambda columns: columns.target_codes,
 }
 COLUMNS = ("id", *CLASSES, *NUMBERS, "p(CLASS)")
-LONGEST = 1000  # nested parentheses are parsed by recursion
+LONGEST = 10_000
+DEEPEST = 100  # parentheses and "not" are parsed by recursion
 KNOWN_WORDS = (*COLUMNS, *FLAGS, "and", "or", "not")
 
 _TOKEN = re.compile(
@@ -168,7 +169,7 @@ class _Parser:
                 problem = "the quotation is not closed" if is_quote else f"{token} cannot be read"
                 raise _error(problem, token)
         self._tokens.append(_Token("end", "", len(text.rstrip())))
-        self._at = 0
+        self._at = self._depth = 0
 
     def parse(self) -> Test:
         test = self._any()
@@ -204,12 +205,21 @@ class _Parser:
             tests.append(parse())
         return lambda columns: np.asarray(join.reduce([test(columns) for test in tests]))
 
+    def _nested(self, parse: Callable[[], Test], token: _Token) -> Test:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise _error(f"there are more than {DEEPEST} levels of parentheses and 'not'", token)
+        test = parse()
+        self._depth -= 1
+        return test
+
     def _term(self) -> Test:
+        token = self._tokens[self._at]
         if self._takes("not"):
-            test = self._term()
+            test = self._nested(self._term, token)
             return lambda columns: ~test(columns)
         if self._takes("("):
-            test = self._any()
+            test = self._nested(self._any, token)
             self._require(")")
             return test
         token = self._next()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from napari_quac.networks.consent import require_consent
 from napari_quac.stepwise import Canceled, Progress, Steps, cancelable
 
 Deliver = Callable[[Callable[[], None]], None]
@@ -195,6 +196,7 @@ class Lane:
         if self._after is not None:
             self._after._thread.join()
             self._after = None
+        require_consent()
         if self._prepare is not None:
             try:
                 self._prepare()

@@ -57,7 +57,7 @@ def find_networks(store: ExplanationStore, recent: Sequence[Path] = ()) -> Store
     classifier = networks["classifier"]
     if classifier is not None and hasattr(classifier.recipe, "class_names"):
         recipe = replace(classifier.recipe, class_names=info.class_names)
-        networks["classifier"] = replace(classifier, recipe=recipe)
+        networks["classifier"] = classifier.with_recipe(recipe)
     return StoreNetworks(**networks, class_map=dict(info.class_map))
 
 
@@ -81,7 +81,7 @@ def _find(role: Role, store: ExplanationStore, recent: Sequence[Path]) -> Recogn
         if network.role != role:
             continue
         if type(recorded) is type(network.recipe):
-            network = replace(network, recipe=replace(recorded, path=path))
+            network = network.with_recipe(replace(recorded, path=path))
         return network
     return None
 
@@ -112,17 +112,17 @@ def _is_identical(recipe: Any, identity: NetworkIdentity) -> bool:
 
 
 def _recognized(role: Role, recipe: Any) -> RecognizedNetwork | None:
-    """Return a recorded recipe with the hash of the program in its file, if there is one."""
+    """Return a recorded recipe with the programs in its files."""
     path = next(iter(recipe.paths()), None)
     if path is None:
-        return RecognizedNetwork(role, recipe)
+        return RecognizedNetwork.of(role, recipe)
     if not path.exists():
         return None
     try:
         network = recognize_network(path, role=role)
     except QuacError:
         return None
-    return replace(network, recipe=recipe) if network.role == role else None
+    return network.with_recipe(recipe) if network.role == role else None
 
 
 def _candidates(name: str, folder: Path, recent: Sequence[Path]) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
     from napari_quac.generators.opening import RecognizedNetwork, Role
+    from napari_quac.networks.consent import Program
 
 ROLES: tuple[Role, Role] = ("classifier", "generator")
 
@@ -28,12 +29,16 @@ class OpenedPlan:
     ----------
     plan : BatchPlan
     classifier, generator : RecognizedNetwork
-        With the recipes of the plan; a program is run only with the consent of the user.
+        With the recipes of the plan.
+    programs : tuple of Program
+        Those of both networks and of the parameters of methods, which are run only with the
+        consent of the user.
     """
 
     plan: BatchPlan
     classifier: RecognizedNetwork
     generator: RecognizedNetwork
+    programs: tuple[Program, ...] = ()
 
 
 def plan_from(choices: Choices, results: Results, output: Path) -> BatchPlan:
@@ -112,10 +117,12 @@ def open_plan(path: Path) -> OpenedPlan:
         If the plan or a network of it cannot be used.
     """
     from napari_quac.batch.plan import BatchPlan
+    from napari_quac.networks.consent import programs_in
 
     plan = BatchPlan.read(path)
     networks = {role: inspect_recipe(role, getattr(plan, role)) for role in ROLES}
-    return OpenedPlan(plan, networks["classifier"], networks["generator"])
+    programs = programs_in(plan.classifier, plan.generator, plan.settings)
+    return OpenedPlan(plan, networks["classifier"], networks["generator"], programs)
 
 
 def inspect_recipe(role: Role, recipe: Any) -> RecognizedNetwork:
@@ -130,11 +137,11 @@ def inspect_recipe(role: Role, recipe: Any) -> RecognizedNetwork:
 
     file = next(iter(recipe.paths()), None)
     if file is None:
-        return RecognizedNetwork(role, recipe)
+        return RecognizedNetwork.of(role, recipe)
     network = recognize_network(file, role=role)
     if network.role != role:
         raise DataError(f"'{file.name}' is a {network.role}, not a {role}. Correct the plan.")
-    return replace(network, recipe=recipe)
+    return network.with_recipe(recipe)
 
 
 def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] = ()) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_quac.errors import CheckpointError, QuacError
+from napari_quac.errors import QuacError
 from napari_quac.explain.methods import METHODS
-from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -20,6 +19,7 @@ from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.neighbor_query import NeighborQuery
+from napari_quac.live.network_opener import NetworkOpener, TrustedNetworks
 from napari_quac.live.path_kind import kind_of_path
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
@@ -32,44 +32,6 @@ from napari_quac.live.without_generator import WithoutGenerator
 if TYPE_CHECKING:
     from napari_quac.example import Example
     from napari_quac.live.closed_session import ClosedSession
-
-
-class NetworkOpener(Protocol):
-    """Opens network files; may ask the user before it runs a program."""
-
-    def open_path(self, path: Path) -> None:
-        """Inspect a file or folder and use it."""
-
-    def use_network(self, network: RecognizedNetwork) -> None:
-        """Use a file that was inspected before."""
-
-
-class TrustedNetworks:
-    """Opens network files without a window; refuses files that contain programs.
-
-    Parameters
-    ----------
-    controller : Controller
-    """
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-
-    def open_path(self, path: Path) -> None:
-        """Inspect a file or folder and use it."""
-        status_text, recognize = f"inspecting '{path.name}'", partial(recognize_network, path)
-        self._controller.run("recognize network", status_text, recognize, self.use_network)
-
-    def use_network(self, network: RecognizedNetwork) -> None:
-        """Use a file that was inspected before."""
-        if network.is_program:
-            error = CheckpointError(
-                f"The {network.role} contains a program, which needs your consent to run. If you "
-                "trust its origin, set its recipe in the choices."
-            )
-            self._controller.failed.emit(failure(network.role, "opening a network", error))
-        else:
-            setattr(self._controller.choices, network.role, network.recipe)
 
 
 class Session:
@@ -384,12 +346,16 @@ class Session:
         """Use samples, networks and settings of a plan."""
         self.requested.emit()
 
-        def use(plan: OpenedPlan) -> None:
+        def use_plan(plan: OpenedPlan) -> None:
             self.networks.use_network(plan.classifier)
             self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
             self.plan_opened.emit(plan.plan.output, path)
             self.noted.emit(Note(unsupported_by_dock(plan.plan), is_lasting=True))
+
+        def use(plan: OpenedPlan) -> None:
+            origin = f"the plan '{path.name}'"
+            self.networks.with_consent(origin, plan.programs, partial(use_plan, plan))
 
         self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)
 

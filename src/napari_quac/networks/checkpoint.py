@@ -15,10 +15,12 @@ from napari_quac.networks.classifier_file import (
     unknown_network_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.consent import PROGRAMS
 from napari_quac.networks.formats.containers import find_container, weights_path
 from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
-from napari_quac.networks.programs import count_inputs, load_program, program_metadata
+from napari_quac.networks.program_text import count_inputs, program_metadata
+from napari_quac.networks.programs import load_program
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import ReturnsImagesError
 
@@ -26,8 +28,6 @@ Role = Literal["classifier", "generator", "unknown"]
 InspectionKind = Literal[
     "torchscript", "exported program", "state dict", "safetensors", "onnx", "folder"
 ]
-
-PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,12 +177,13 @@ def inspect_classifier(
     if inspection.problem:
         return inspection
     if inspection.is_program:
+        warning = "The file holds a program; use it only if you trust where it comes from."
+        inspection = replace(inspection, findings=(*inspection.findings, warning))
+        if not run:
+            return inspection
         module = load_program(weights_path(inspection.path))
         shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-        warning = "The file holds a program; use it only if you trust where it comes from."
-        findings = (*inspection.findings, warning)
-        inspection = replace(inspection, tensors=shapes, findings=findings)
-        return _with_trial(inspection, image_size) if run else inspection
+        return _with_trial(replace(inspection, tensors=shapes), image_size)
     if inspection.kind == "onnx":
         return _with_trial(inspection, image_size) if run else inspection
     weights, metadata = read_classifier_weights(

@@ -108,7 +108,7 @@ class ClassMatch:
             return
         advice = "Match the classes in the card of the generator (--class-map)"
         if are_numbered(self.class_names):
-            advice = f"Name the classes of the classifier (--classes; Classes). Or {advice.lower()}"
+            advice = f"Name the classes of the classifier (--classes). Or {advice.lower()}"
         raise DataError(
             f"The generator {name} has none of the classes of the classifier: it has "
             f"{quote_names(self.generator_classes)}, the classifier "

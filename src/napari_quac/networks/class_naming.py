@@ -8,9 +8,7 @@ from dataclasses import replace
 from napari_quac.data.assumptions import Assumption
 from napari_quac.networks.classifier import Classifier
 
-NUMBERED = Assumption(
-    "class names", "Outputs are numbered; the file names no classes (--classes; Classes)."
-)
+NUMBERED = Assumption("class names", "Outputs are numbered; the file names no classes (--classes).")
 """Assumption about a classifier without names."""
 
 
@@ -49,7 +47,7 @@ def name_after_labels(classifier: Classifier, labels: Sequence[str]) -> Classifi
     assumption = Assumption(
         "class names",
         "The outputs are named after the sorted labels of the samples, as the QuAC library numbers "
-        f"class folders: {', '.join(names)} (--classes; Classes).",
+        f"class folders: {', '.join(names)} (--classes).",
     )
     others = [entry for entry in classifier.assumptions if entry != NUMBERED]
     return replace(classifier.with_class_names(names), assumptions=(*others, assumption))

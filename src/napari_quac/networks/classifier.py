@@ -210,7 +210,7 @@ class Classifier:
             form = {3: "RGB"}.get(self.channels, f"{self.channels} channels")
             return f"Save the images in {form}, or choose another classifier."
         if wrong_size and self.size_was_guessed:
-            return "Enter its image size (in its card, or --image-size), or choose other images."
+            return "Enter its image size (--image-size), or choose other images."
         return "Resize or crop them for the classifier (--resize, --crop), or choose others."
 
     def takes_channels(self, n_channels: int) -> bool:

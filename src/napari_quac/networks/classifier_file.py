@@ -31,12 +31,12 @@ from napari_quac.networks.formats.container_files import Container
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.transforms import interpolation_assumption
+from napari_quac.networks.program_text import program_metadata
 from napari_quac.networks.programs import (
     ExportedNetwork,
     load_exported,
     load_torchscript,
     prepare_for_inference,
-    program_metadata,
 )
 from napari_quac.networks.stored_normalization import without_unfit_normalization
 from napari_quac.networks.tensor_file import detect_format

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_quac.errors import OutOfMemoryError, QuacError
+from napari_quac.errors import OutOfMemoryError, QuacError, is_out_of_memory
 from napari_quac.registry import unknown_name
 
 
@@ -101,16 +101,6 @@ def _main_memory() -> tuple[int | None, int | None]:
         return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows and macOS have not all of these
         return None, None
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of PyTorch means that memory ran out."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text
-    )
 
 
 def in_batches(

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.place import extent
-from napari_quac.errors import CheckpointError
+from napari_quac.errors import CheckpointError, is_out_of_memory
 from napari_quac.networks.adapters import IMAGE_TYPES, Adapter, Network, adapt
-from napari_quac.networks.device import is_out_of_memory
 from napari_quac.networks.fast_inference import MOST_WEIGHTS, RUN_ERRORS
 from napari_quac.networks.input_guesses import USUAL_VOLUMES, Guess, Shape, candidates
 from napari_quac.networks.programs import move_constants

@@ -1,7 +1,9 @@
 """Networks whose file contains their program: TorchScript and ``torch.export``.
 
-Neither can run arbitrary Python when it is loaded by these functions, but both are programs, so the
-user confirms once that a file is trustworthy.
+Loading one can run code: TorchScript through ``__setstate__``, which can write any file of the user
+by ``torch.from_file``; ``torch.export`` through the expressions of its shapes. So every program is
+read by :func:`~napari_quac.networks.consent.read_program`, and facts that are needed before the
+consent of the user come from :mod:`~napari_quac.networks.program_text`.
 """
 
 from __future__ import annotations
@@ -20,14 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.checkpoint_facts import CLASS_KEYS
+from napari_quac.networks.consent import read_program
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
-from napari_quac.networks.tensor_file import (
-    METADATA_KEYS,
-    code_sentence,
-    damaged,
-    detect_format,
-)
+from napari_quac.networks.program_text import no_forward_sentence
+from napari_quac.networks.tensor_file import code_sentence, damaged, detect_format
 from napari_quac.reading import parse_json
 
 _READ_ERRORS = (
@@ -67,10 +65,11 @@ def load_torchscript(
 
 
 def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
+    content = read_program(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
+            module: torch.jit.ScriptModule = torch.jit.load(BytesIO(content), map_location="cpu")
     except _READ_ERRORS as error:
         if operator := _missing_operator(error):
             raise CheckpointError(_operator_sentence(path, operator)) from error
@@ -86,10 +85,10 @@ def _missing_operator(error: Exception) -> str:
     return match[1] if match else ""
 
 
-def _missing_exported_operator(path: Path) -> str:
+def _missing_exported_operator(path: Path, program: bytes) -> str:
     """Return the first operator in an exported program that PyTorch lacks; empty without one."""
     names = set()
-    for name, content in _members(path):
+    for name, content in _members(path, program):
         if name.endswith(".json"):
             names |= set(re.findall(rb"torch\.ops\.(\w+)\.(\w+)", content))
     for namespace, operator in sorted((a.decode(), b.decode()) for a, b in names):
@@ -142,10 +141,7 @@ def move_constants(module: nn.Module, device: str | torch.device) -> None:
 def _forward_of(path: Path, module: torch.jit.ScriptModule) -> Any:
     method = getattr(module, "forward", None)
     if method is None:
-        raise CheckpointError(
-            f"'{path.name}' is a TorchScript file without a 'forward' function, so it cannot be "
-            "run. Export the network itself with torch.jit.script or torch.jit.trace."
-        )
+        raise CheckpointError(no_forward_sentence(path))
     return method
 
 
@@ -166,20 +162,6 @@ def load_program(path: Path, n_inputs: int = 1) -> nn.Module:
         f"'{path.name}' is not an exported program. Export the network as TorchScript, or with "
         "torch.export."
     )
-
-
-def count_inputs(path: Path) -> int:
-    """Count the inputs of a program, without running it.
-
-    Raises
-    ------
-    CheckpointError
-        If it cannot be read.
-    """
-    if detect_format(path) == "torchscript":
-        forward = _forward_of(path, _read_torchscript(path))
-        return len([a for a in forward.schema.arguments[1:] if not a.has_default_value()])
-    return len(_read_exported(path).graph_signature.user_inputs)
 
 
 def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> ExportedNetwork:
@@ -213,14 +195,15 @@ def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> Exp
 
 
 def _read_exported(path: Path) -> torch.export.ExportedProgram:
-    _refuse_code(path)
-    if operator := _missing_exported_operator(path):
+    content = read_program(path)
+    _refuse_code(path, content)
+    if operator := _missing_exported_operator(path, content):
         raise CheckpointError(_operator_sentence(path, operator))
     try:
         with _weights_only(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # as a buffer, since a path would have to end in .pt2
-            return torch.export.load(BytesIO(path.read_bytes()))
+            return torch.export.load(BytesIO(content))
     except _READ_ERRORS as error:
         raise CheckpointError(
             f"'{path.name}' cannot be read as a torch.export program by PyTorch "
@@ -312,22 +295,9 @@ def prepare_for_inference(module: nn.Module, as_float32: bool = True) -> nn.Modu
     return module
 
 
-def program_metadata(path: Path) -> dict[str, str]:
-    """Return the extra files of a program as metadata, such as ``class_names``."""
-    metadata = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            folder, _, name = member.filename.rpartition("/")
-            key = name.removesuffix(".json").removesuffix(".txt")
-            is_known = key in METADATA_KEYS or key in CLASS_KEYS
-            if folder.endswith("extra") and is_known and member.file_size < 1 << 16:
-                metadata[key] = archive.read(member).decode("utf-8", errors="replace")
-    return metadata
-
-
-def _refuse_code(path: Path) -> None:
+def _refuse_code(path: Path, program: bytes) -> None:
     """Refuse parts that torch.export.load would unpickle without restriction, or machine code."""
-    for name, content in _members(path):
+    for name, content in _members(path, program):
         if "aotinductor" in name or content[:4] == b"\x7fELF":
             raise CheckpointError(code_sentence(path, "compiled machine code"))
         try:
@@ -340,10 +310,10 @@ def _refuse_code(path: Path) -> None:
             _check_restricted(path, name, content)
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def _members(path: Path, program: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the parts of an archive, as Python and as PyTorch read it: a forged one may differ."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(BytesIO(program)) as archive:
             names = archive.namelist()
             if len(set(names)) < len(names):
                 raise damaged(path, "it holds two parts of the same name")
@@ -351,7 +321,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, archive.read(name)
         if "serialized_exported_program.json" in names:  # PyTorch's reader refuses this old format
             return
-        reader = torch._C.PyTorchFileReader(str(path))
+        reader = torch._C.PyTorchFileReader(BytesIO(program))
         for name in reader.get_all_records():
             yield name, reader.get_record(name)
     except ZIP_ERRORS as error:

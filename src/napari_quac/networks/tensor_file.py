@@ -16,7 +16,13 @@ from napari_quac.networks.formats.foreign import (
 )
 from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
-from napari_quac.reading import parse_json
+from napari_quac.reading import (
+    WRONG_KINDS,
+    check_regular_file,
+    is_folder,
+    is_regular_file,
+    parse_json,
+)
 from napari_quac.stepwise import check_canceled
 
 FileFormat = Literal[
@@ -35,6 +41,7 @@ METADATA_KEYS = (
     "standardize", "std", "target", "value_range",
 )  # fmt: skip
 HASH_BYTES = 1 << 22  # read at a time; a file of gigabytes takes seconds
+MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 MAX_UNPACKING = 20  # times the size of the file; weights hardly shrink when they are packed
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
 _OTHER_FORMATS = (
@@ -95,7 +102,7 @@ def detect_format(path: Path) -> FileFormat:
             raise CheckpointError(f"'{path.name}' holds {name}, not a network. {choose_advice()}")
     if _looks_like_onnx(head):
         return "onnx"
-    if head[:1] == b"\x80" and head[1] <= 5:
+    if len(head) > 1 and head[0] == 0x80 and head[1] <= 5:
         return "pickle"
     raise CheckpointError(
         f"'{path.name}' holds {_text_or_bytes(head)}, not a network. {choose_advice()}"
@@ -109,13 +116,13 @@ def check_is_file(path: Path) -> None:
     ------
     CheckpointError
     """
-    if path.is_dir():
+    if is_folder(path):
         raise CheckpointError(
             foreign_folder_sentence(path)
             or f"'{path.name}' is a folder, not a network file. Choose a file inside it."
         )
-    if not path.exists():
-        raise CheckpointError(f"'{path.name}' does not exist in '{path.parent}'. Check the path.")
+    if not is_regular_file(path):
+        check_regular_file(path, CheckpointError)
 
 
 def file_hash(path: Path) -> str:
@@ -195,7 +202,7 @@ def _looks_like_safetensors(head: bytes) -> bool:
 
 def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
     length = int.from_bytes(head[:8], "little")
-    if 8 + length > size:
+    if 8 + length > size or length > MAX_HEADER:
         raise damaged(path, f"its header says {length} bytes, but the file ends before that")
     with path.open("rb") as file:
         file.seek(8)
@@ -203,9 +210,9 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
     try:
         tensors = parse_json(header)
         ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        missing = 8 + length + max(map(int, ends), default=0) - size
+    except WRONG_KINDS as error:
         raise damaged(path, "its header cannot be read") from error
-    missing = 8 + length + max(ends, default=0) - size
     if missing > 0:
         raise damaged(path, f"the last {missing} bytes of its tensors are missing")
     return "safetensors"

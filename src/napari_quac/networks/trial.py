@@ -196,7 +196,7 @@ def _guess_output(
     if inside and float(values.max()) > 1e-3:
         sentence = (
             "The outputs, between 0 and 1 without a sum of 1, are assumed to be independent "
-            "probabilities, one for each class, as of a sigmoid (setting: Output, --output)."
+            "probabilities, one for each class, as of a sigmoid (--output)."
         )
         return "independent probabilities", (), (Assumption("output", sentence),)
     if is_negative and bool(((values.exp().sum(dim=1) - 1).abs() < 1e-3).all()):

@@ -139,7 +139,7 @@ def _sentence(assumed: Variant) -> str:
     parts = ", ".join(f"{name} = {choice}" for name, choice in assumed.items())
     return (
         f"The weights do not hold these parts, which are assumed as published: {parts}. Choose "
-        "another variant if the network was built otherwise (as a command: --variant NAME=CHOICE)."
+        "another variant if the network was built otherwise (--variant NAME=CHOICE)."
     )
 
 
@@ -156,7 +156,8 @@ def parse_variant(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
         name, equals, choice = text.partition("=")
         if not equals:
             raise CheckpointError(
-                f"--variant '{text}' needs the form NAME=CHOICE, such as pooling=average."
+                f"The variant '{text}' needs the form NAME=CHOICE, such as pooling=average "
+                "(--variant)."
             )
         variant[name.strip()] = choice.strip()
     return variant

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from napari_quac.explain.exaggeration import Exaggeration
-from napari_quac.reports.atomic import storage_errors
+from napari_quac.storage import encode, write_files
 
 FRAMES_PER_SECOND = 10
 BAR = 8  # pixels; width of the probability bar
@@ -54,35 +54,29 @@ def write_exaggeration(folder: Path, exaggeration: Exaggeration) -> None:
     """
     metadata = frame_metadata(exaggeration)
     images, query = exaggeration.images, exaggeration.pair.query.image
-    write_stack(folder / "path.tif", images, metadata)
-    write_stack(folder / "change.tif", images - query, metadata)
-    write_stack(folder / "ladder.tif", exaggeration.ladder, ladder_metadata(exaggeration))
+    files = {
+        "path.tif": encode_stack(images, metadata),
+        "change.tif": encode_stack(images - query, metadata),
+        "ladder.tif": encode_stack(exaggeration.ladder, ladder_metadata(exaggeration)),
+    }
     if images.ndim == 4:  # an animation of volumes would show one slice
-        write_gif(folder / "path.gif", images, exaggeration.posteriors, query)
+        files["path.gif"] = encode_gif(images, exaggeration.posteriors, query)
+    write_files({folder / name: content for name, content in files.items()})
 
 
-def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> None:
-    """Write images (n, C, *S) as a float32 TIFF, with one JSON record per frame.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
-    """
+def encode_stack(images: Tensor, metadata: list[dict[str, Any]]) -> bytes:
+    """Return images (n, C, *S) as a float32 TIFF, with one JSON record per frame."""
     axes = "TCZYX" if images.ndim == 5 else "TCYX"
     tags = {"axes": axes, "frames": json.dumps(metadata)}
-    with storage_errors(path):
-        array = images.numpy().astype(np.float32)
-        tifffile.imwrite(path, array, photometric="minisblack", metadata=tags)
+    array = images.numpy().astype(np.float32)
+    return encode(lambda f: tifffile.imwrite(f, array, photometric="minisblack", metadata=tags))
 
 
-def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query: Tensor) -> None:
-    """Write an animation, forward and back, with a bar for the probability.
+def encode_gif(images: Tensor, posteriors: NDArray[np.float64], query: Tensor) -> bytes:
+    """Return an animation, forward and back, with a bar for the probability.
 
     Parameters
     ----------
-    path : Path
-        File with the extension ``.gif``.
     images : (n, C, H, W) Tensor in [0, 1]
         The path.
     posteriors : (n,) ndarray in [0, 1]
@@ -90,10 +84,10 @@ def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query
     query : (C, H, W) Tensor
         Its minimum and maximum are black and white in all frames.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
+    Returns
+    -------
+    bytes
+        A GIF file.
     """
     low, high = float(query.min()), float(query.max())
     scaled = ((images - low) / max(high - low, 1e-6)).clamp(0, 1) * 255
@@ -103,8 +97,8 @@ def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query
     ]
     others = [*frames[1:], *frames[-2:0:-1]]
     duration = 1000 // FRAMES_PER_SECOND
-    with storage_errors(path):
-        frames[0].save(path, save_all=True, append_images=others, duration=duration, loop=0)
+    options = {"save_all": True, "append_images": others, "duration": duration, "loop": 0}
+    return encode(lambda file: frames[0].save(file, "GIF", **options))
 
 
 def _frame(values: NDArray[np.uint8], posterior: float) -> Image.Image:

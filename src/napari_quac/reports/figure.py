@@ -14,10 +14,10 @@ from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.score import ABSCISSAE, FINE_ABSCISSAE
 from napari_quac.explain.size_axis import SizeAxis, axis_label, set_size_axis
-from napari_quac.reports.atomic import storage_errors
 from napari_quac.reports.comparison import Comparison, ComparisonRow, comparison_rows
 from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.report import Report
+from napari_quac.storage import encode, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,9 +142,7 @@ def write_figure(figure: Figure, path: Path) -> None:
         If the file extension is not one of these, or the file cannot be written.
     """
     check_figure_path(path)
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+    write_file(path, encode(lambda file: figure.savefig(file, format=path.suffix.lower()[1:])))
 
 
 def _method_style(method: str, methods: tuple[str, ...]) -> tuple[str, Any, float]:

@@ -92,7 +92,10 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     if index is None:
         return read_quac_reports(path, re_root)
     if re_root is not None:
-        raise DataError(f"--re-root is for reports of the QuAC library, not for '{index}'.")
+        raise DataError(
+            f"Only paths in reports of the QuAC library have a beginning to replace (--re-root), "
+            f"not those of '{index}'."
+        )
     if index.name != INFO:
         return read_explain_folder(index.parent)
     store = ExplanationStore.open(index.parent)

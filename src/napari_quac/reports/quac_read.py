@@ -326,7 +326,7 @@ class MovedFiles:
         if paths and self.re_root and not any(self.re_root[0] in path for path in paths):
             raise DataError(
                 f"No path in the reports contains '{self.re_root[0]}'; an example is '{paths[0]}'. "
-                "Pass the beginning to replace to --re-root."
+                "Enter a beginning of such a path (--re-root)."
             )
 
     def find(self, recorded: str, kind: str) -> Path:
@@ -356,7 +356,7 @@ class MovedFiles:
         if match is None:
             raise DataError(
                 f"'{recorded}' does not exist, nor does such a file in '{self.root}'. If the "
-                "folder was moved, add --re-root OLD NEW."
+                "folder was moved, replace the beginning of the path (--re-root OLD NEW)."
             )
         self._remember(parts, match)
         return match
@@ -375,7 +375,8 @@ class MovedFiles:
         if len(best) > 1:
             raise DataError(
                 f"'{'/'.join(parts)}' does not exist, and {len(best)} files match, such as "
-                f"'{best[0]}' and '{best[1]}'. Add --re-root OLD NEW."
+                f"'{best[0]}' and '{best[1]}'. Replace the beginning "
+                "of the path (--re-root OLD NEW)."
             )
         return best[0] if best else None
 

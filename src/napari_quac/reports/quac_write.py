@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from napari_quac import __version__
 from napari_quac.data.file_names import safe_name
-from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image, write_image
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.data.image_file import IMAGE_SUFFIXES, encode_image, read_image
+from napari_quac.errors import DataError, ShapeError, StorageError
 from napari_quac.networks.classifier import Classifier
-from napari_quac.reports.atomic import storage_errors, write_file
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.record import plain
 from napari_quac.reports.report import Report
 from napari_quac.stepwise import Progress, stepwise
+from napari_quac.storage import encode, npy_bytes, write_files
 
 ImageFormat = Literal["tif", "png"]
 IMAGES = ("query", "generated", "counterfactual")
@@ -109,29 +109,44 @@ def write_quac_report(
     folders = {method: names("", safe_name(method)) for method in report.methods}
     written: dict[str, list[Result]] = {method: [] for method in report.methods}
     skipped = []
-    for number, entry in enumerate(entries):
-        yield Progress(number, len(entries), f"write {entry.sample_id}")
-        paths = _paths(folder, report, entry, names, folders[entry.method], image_format)
-        try:
-            written[entry.method].append((entry, *_write_entry(paths, entry, classifier)))
-        except DataError as error:
-            skipped.append(f"{entry.sample_id}, {entry.method}: {error}")
+    try:
+        for number, entry in enumerate(entries):
+            yield Progress(number, len(entries), f"write {entry.sample_id}")
+            paths = _paths(folder, report, entry, names, folders[entry.method], image_format)
+            try:
+                written[entry.method].append((entry, *_write_entry(paths, entry, classifier)))
+            except StorageError:
+                raise
+            except DataError as error:
+                skipped.append(f"{entry.sample_id}, {entry.method}: {error}")
+    finally:  # finished entries of an export that is stopped are usable
+        reports = _write_reports(folder, report, folders, written, image_format, classifier)
     if skipped and len(skipped) == len(entries):
         raise DataError(f"No entry can be written; the first: {skipped[0]}")
-    reports = []
+    drifts = [drift for results in written.values() for *_, drift in results if drift]
+    largest = max((max(drift.values()) for drift in drifts), default=None)
+    return QuacExport(folder, reports, len(entries) - len(skipped), tuple(skipped), largest)
+
+
+def _write_reports(
+    folder: Path,
+    report: Report,
+    folders: Mapping[str, str],
+    written: Mapping[str, list[Result]],
+    image_format: ImageFormat,
+    classifier: Classifier | None,
+) -> tuple[Path, ...]:
+    """Write a report for each method with results; return their paths."""
+    contents: dict[Path, bytes] = {}
     for method, results in written.items():
         if results:
             metadata = _metadata(report, results, image_format, classifier)
             records = [record for _, record, _ in results]
             document = {"name": method, "metadata": metadata, "results": records}
             path = folder / "reports" / folders[method] / "default_report.json"
-            with storage_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, json.dumps(document, indent=1, allow_nan=False).encode())
-            reports.append(path)
-    drifts = [drift for results in written.values() for *_, drift in results if drift]
-    largest = max((max(drift.values()) for drift in drifts), default=None)
-    return QuacExport(folder, tuple(reports), len(entries) - len(skipped), tuple(skipped), largest)
+            contents[path] = json.dumps(document, indent=1, allow_nan=False).encode()
+    write_files(contents)
+    return tuple(contents)
 
 
 def _paths(
@@ -167,14 +182,14 @@ def _write_entry(
         if getattr(entry, f"{role}_prediction") is None:
             raise DataError(f"the report lacks the prediction of the {role}.")
     arrays = {name: entry.array(name) for name in paths}
+    files: dict[Path, bytes] = {}
     for name, array in arrays.items():
         path = paths[name]
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if name not in IMAGES:
-                np.save(path, array.astype(np.float32))
-            elif name == "counterfactual" or not path.exists():  # others are shared by methods
-                _write_image(path, array)
+        if name not in IMAGES:
+            files[path] = npy_bytes(array.astype(np.float32))
+        elif name == "counterfactual" or not path.exists():  # others are shared by methods
+            files[path] = _encode_image(path.suffix, array)
+    write_files(files)
     drift = None if classifier is None else _drift(paths, arrays, classifier)
     record = {
         **{f"{name}_path": str(path) for name, path in paths.items()},
@@ -190,23 +205,23 @@ def _write_entry(
     return record, drift
 
 
-def _write_image(path: Path, array: NDArray[np.float32]) -> None:
-    """Write (C, H, W) in [0, 1] in the layout that the library reads."""
+def _encode_image(suffix: str, array: NDArray[np.float32]) -> bytes:
+    """Return (C, H, W) in [0, 1] as a file in the layout that the library reads."""
     if array.ndim != 3:
         raise ShapeError(f"the library reads two-dimensional images, not shape {array.shape}.")
-    if path.suffix == ".png":
-        write_image(path, torch.from_numpy(array))
-        return
+    if suffix == ".png":
+        return encode_image(suffix, torch.from_numpy(array))
     import tifffile
 
-    if array.shape[0] == 1:
-        tifffile.imwrite(path, np.clip(array[0], 0, 1), photometric="minisblack")
-    elif array.shape[0] == 3:
-        # in the library, channels are the last axis
-        last = np.moveaxis(np.clip(array, 0, 1), 0, -1)
-        tifffile.imwrite(path, last, photometric="rgb", planarconfig="contig")
-    else:
+    if array.shape[0] not in (1, 3):
         raise ShapeError(f"the library reads 1 or 3 channels, not {array.shape[0]}.")
+    # in the library, channels are the last axis
+    page = np.moveaxis(np.clip(array, 0, 1), 0, -1)
+    if array.shape[0] == 1:
+        page, options = page[..., 0], {"photometric": "minisblack"}
+    else:
+        options = {"photometric": "rgb", "planarconfig": "contig"}
+    return encode(lambda file: tifffile.imwrite(file, page, **options))
 
 
 def _drift(

@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.data.csv_output import escape_formula
 from napari_quac.errors import DataError
 from napari_quac.explain.score import best_point
 from napari_quac.registry import unknown_name
-from napari_quac.reports.atomic import storage_errors
 from napari_quac.reports.entry import FailedEntry, ReportEntry
+from napari_quac.storage import encode, write_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -381,6 +382,10 @@ def write_table(report: Report, path: Path) -> None:
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise DataError("Parquet needs pyarrow: run pip install 'napari-quac[reports]'.")
     table = report.to_frame()
-    write = table.to_csv if suffix == ".csv" else table.to_parquet
-    with storage_errors(path):
-        write(path, index=False)
+    if suffix == ".parquet":
+        content = encode(lambda file: table.to_parquet(file, index=False))
+    else:
+        texts = table.select_dtypes(["object", "string"])
+        table = table.assign(**{n: texts[n].map(escape_formula, na_action="ignore") for n in texts})
+        content = table.to_csv(index=False).encode(errors="surrogateescape")
+    write_file(path, content)

@@ -36,16 +36,24 @@ from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
 from napari_quac.reading import WRONG_KINDS, parse_json, read_bytes
 from napari_quac.reports import task_images
-from napari_quac.reports.atomic import remove_leftovers, storage_errors, write_file, write_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.record import check_record, is_failed, to_json, whole_curve
 from napari_quac.reports.store_info import INFO, SCHEMA, StoreInfo, rescue_info
+from napari_quac.storage import (
+    Content,
+    append_line,
+    remove_leftovers,
+    storage_errors,
+    write_file,
+    write_files,
+)
 
 RECORDS = "records"
 IMAGES = "images.zarr"
 TIMINGS = "timings"
 FAULTS = "faults"
 FOLDERS = (RECORDS, IMAGES, TIMINGS)
+ZARR_GROUP = b'{"zarr_format": 3, "node_type": "group"}\n'
 UNAVAILABLE = "MethodUnavailableError"
 MAX_RECORD_BYTES = 1 << 26
 RECORD_BYTES = 12_288
@@ -125,12 +133,8 @@ class ExplanationStore:
         cls.refuse_existing(folder)
         if folder.exists() and not _is_free(folder):
             raise DataError(f"'{folder}' is not empty. Choose another folder.")
-        with storage_errors(folder):
-            for name in FOLDERS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
-        write_file(folder / IMAGES / "zarr.json", b'{"zarr_format": 3, "node_type": "group"}\n')
         text = json.dumps(info.plain(), indent=1, allow_nan=False)
-        write_file(folder / INFO, text.encode())
+        write_files({folder / IMAGES / "zarr.json": ZARR_GROUP, folder / INFO: text.encode()})
         return cls(folder, info)
 
     @staticmethod
@@ -143,7 +147,9 @@ class ExplanationStore:
             If there is a store.
         """
         if (folder / INFO).exists():
-            raise DataError(f"'{folder}' contains explanations: add --resume or change the folder.")
+            raise DataError(
+                f"'{folder}' contains explanations. Resume them (--resume), or change the folder."
+            )
 
     @classmethod
     def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
@@ -347,21 +353,23 @@ class ExplanationStore:
         self._check_writable()
         key = task_key(record["id"], record["target"])
         path = self._record_path(key)
-        with storage_errors(path):
-            path.unlink(missing_ok=True)  # a record never describes other images than its own
+        contents: dict[Path, Content] = {}
         if images:
             place = (record.get("scale"), record.get("translate"), record.get("unit"))
-            write_folder(self.folder / IMAGES / key, task_images.encode(images, *place))
+            contents[self.folder / IMAGES / key] = task_images.encode(images, *place)
         if seconds:
             self._record_seconds(key, seconds)
-        write_file(path, to_json(record))
+        # a record never describes other images than its own
+        write_files({**contents, path: to_json(record)}, outdated=path)
         self._keys[key] = None
         return key
 
     def forget(self, key: str) -> None:
         """Remove a record, so that the sample is explained again."""
         self._check_writable()
-        self._record_path(key).unlink(missing_ok=True)
+        path = self._record_path(key)
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
         self._keys.pop(key, None)
 
     def clean(self) -> int:
@@ -413,10 +421,7 @@ class ExplanationStore:
 
     def write_traceback(self, key: str, details: str) -> None:
         """Write the traceback of an internal error to ``faults/KEY.txt``."""
-        folder = self.folder / FAULTS
-        with storage_errors(folder):
-            folder.mkdir(exist_ok=True)
-        write_file(folder / f"{key}.txt", details.encode(errors="replace"))
+        write_file(self.folder / FAULTS / f"{key}.txt", details.encode(errors="replace"))
 
     def _record_path(self, key: str) -> Path:
         return self.folder / RECORDS / f"{key}.json"
@@ -424,12 +429,17 @@ class ExplanationStore:
     def _check_writable(self) -> None:
         if self.read_only:
             raise StorageError(f"Nothing can be added to '{self.folder}': {self.read_only}.")
+        if not (self.folder / INFO).is_file():
+            raise StorageError(
+                f"'{self.folder}' no longer holds '{INFO}', so nothing was added. Choose a folder "
+                "that stays in its place.",
+                concerns_all=True,
+            )
 
     def _record_seconds(self, key: str, seconds: Mapping[str, float]) -> None:
         path = self.folder / TIMINGS / f"{socket.gethostname()}-{os.getpid()}.jsonl"
         rounded = {name: round(duration, 4) for name, duration in seconds.items()}
-        with storage_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "seconds": rounded}) + "\n")
+        append_line(path, json.dumps({"key": key, "seconds": rounded}))
 
     def _entries(self, key: str, record: Mapping[str, Any]) -> list[ReportEntry | FailedEntry]:
         names = self.info.class_names

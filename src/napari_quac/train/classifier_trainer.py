@@ -22,7 +22,8 @@ from napari_quac.errors import ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.storage import write_file
+from napari_quac.train.checkpointing import encode_safetensors
 from napari_quac.train.images import ImagePool, load_pool, turn
 from napari_quac.train.precision import autocast, choose_precision
 from napari_quac.train.settings import ClassifierTrainingSettings
@@ -177,7 +178,7 @@ def train_on_pool(
     )
     trained = TrainedClassifier(classifier, best[0], epoch, minutes, path, overlap, skipped)
     if path is not None:
-        write_safetensors(path, network.state_dict(), _metadata(trained, settings))
+        write_file(path, encode_safetensors(network.state_dict(), _metadata(trained, settings)))
     return trained
 
 

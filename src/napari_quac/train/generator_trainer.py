@@ -18,7 +18,8 @@ from napari_quac.errors import CheckpointError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.checkpointing import read_state, write_bytes, write_safetensors, write_state
+from napari_quac.storage import write_file, write_files
+from napari_quac.train.checkpointing import encode_safetensors, encode_state, read_state
 from napari_quac.train.evaluate import (
     Evaluation,
     HeldOutEvaluator,
@@ -178,7 +179,7 @@ def _evaluate(
         document = {**trained.document, **evaluation.to_json()}
         trained = replace(trained, evaluation=evaluation, document=document)
     if trained.document:
-        write_bytes(output / EVALUATION_FILE, json.dumps(trained.document, indent=1).encode())
+        write_file(output / EVALUATION_FILE, json.dumps(trained.document, indent=1).encode())
     return trained
 
 
@@ -352,12 +353,11 @@ class TrainingLoop:
             "task": task.settings.TASK,
         }
         files = task.files(training)
-        for name, (tensors, metadata) in files.items():
-            write_safetensors(self.output / name, tensors, metadata)
-        self.files = tuple(self.output / name for name in files)
+        contents = {self.output / name: encode_safetensors(*file) for name, file in files.items()}
         progress = {"minutes": self.minutes, "settings": json.dumps(settings)}
         state = {**task.state(), **progress, "class_names": classes}
-        write_state(self.output / RESUME_FILE, state)
+        write_files({**contents, self.output / RESUME_FILE: encode_state(state)})
+        self.files = tuple(contents)
 
     def _share(self) -> float:
         """Return the finished share of the time or of the steps, whichever is larger."""

@@ -19,10 +19,11 @@ from napari_quac.networks.architectures.translation import (
     load_translation,
 )
 from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
+from napari_quac.networks.consent import is_program
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.networks.programs import load_program, program_metadata
-from napari_quac.networks.tensor_file import detect_format
+from napari_quac.networks.program_text import program_metadata
+from napari_quac.networks.programs import load_program
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "cyclegan"
@@ -96,11 +97,6 @@ def read_translation(path: Path) -> TranslationFile:
         size if isinstance(size, int) else None,
         stored_range(metadata),
     )
-
-
-def is_program(path: Path) -> bool:
-    """Return True if a file contains its own program."""
-    return detect_format(path) in ("torchscript", "exported program")
 
 
 def _read_program(path: Path) -> TranslationFile:

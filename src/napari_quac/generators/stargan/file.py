@@ -32,6 +32,7 @@ from napari_quac.networks.checkpoint_file import read_tensors
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
+from napari_quac.storage import encode, write_file
 
 if TYPE_CHECKING:
     from napari_quac.generators.stargan.recipe import StarGANRecipe
@@ -178,15 +179,11 @@ def write_official(network: StarGAN, path: Path) -> None:
     if hyper != official:
         reason = "it predicts the change" if hyper.residual else "its widths are not the authors'"
         raise CheckpointError(
-            f"The QuAC library cannot read this StarGAN v2: {reason}. Train one with --official."
+            f"The QuAC library cannot read this StarGAN v2: {reason}. Train one in its form "
+            "(--official)."
         )
     states = {name: getattr(network, name).state_dict() for name in PARTS}
-    try:
-        torch.save(states, path)
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f"'{path}' cannot be written ({error}). Choose another folder, or make room."
-        ) from error
+    write_file(Path(path), encode(lambda file: torch.save(states, file)))
 
 
 def reconstruction_errors(

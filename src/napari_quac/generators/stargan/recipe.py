@@ -159,8 +159,8 @@ class StarGANRecipe(GeneratorFamily):
         if self.style == "reference":
             if self.references is None:
                 raise DataError(
-                    "Style 'reference' needs a folder with a subfolder of images per class (as a "
-                    "command, --references). Choose one, or style 'latent'."
+                    "Style 'reference' needs a folder with a subfolder of images per class "
+                    "(--references). Choose one, or style 'latent'."
                 )
             references = ImageFolder(self.references)
         return StarGANGenerator(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
 
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import (
     button,
@@ -35,6 +37,7 @@ MAX_SENTENCES = 5
 NAME_CHARACTERS = 24
 
 
+@slots
 class AgreementPanel(Section):
     """Conclusion, accuracy of each preprocessing, and buttons to use a better one."""
 
@@ -49,7 +52,10 @@ class AgreementPanel(Section):
         self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
-        self.sentences = [WrappedLabel("", f"agreement_{i}") for i in range(MAX_SENTENCES)]
+        self.sentences: list[Message | WrappedLabel] = [
+            Message("agreement_0"),
+            *(WrappedLabel("", f"agreement_{number}") for number in range(1, MAX_SENTENCES)),
+        ]
         self.use_best_button = button(
             "Use best", "use_best_button", clicked=self._on_use_best, primary=True, hidden=True
         )

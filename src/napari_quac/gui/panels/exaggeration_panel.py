@@ -18,10 +18,12 @@ from napari_quac.generators.opening import recognize_family
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import signed_colormap
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import WrappedLabel, estimated
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import estimated
 from napari_quac.gui.widgets import button, connect, menu, row
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
@@ -106,6 +108,7 @@ TOOLTIP = (
 )
 TOOLTIP_BINS = "Take the query through all bins, toward the class that is not predicted."
 USUAL_NAME = "explainer.safetensors"  # wording: file name of before
+INTRODUCTION = "Change the query into the target class step by step, and beyond."
 STEPS = {"ladder": "evenly spaced in probability", "path": "evenly spaced along the path"}
 VALIDITY = {True: "valid", False: "not valid", None: "validity unknown: uncertain query"}
 
@@ -121,6 +124,7 @@ class Frame:
     flagged: bool = False
 
 
+@slots
 class ExaggerationPanel(Section):
     """Computes the path on demand, shows one image of it as a layer, and writes it to files.
 
@@ -153,7 +157,7 @@ class ExaggerationPanel(Section):
             "Exaggerate", "exaggerate_button", clicked=lambda: controller.request("exaggeration")
         )
         self.save_button = button("Save…", "exaggeration_save_button", clicked=self._on_save)
-        self.line = WrappedLabel("", "exaggeration_line")
+        self.line = Message("exaggeration_line")
         self.steps = menu(
             "exaggeration_steps", entries=STEPS, picked=self._show_steps, n_characters=10
         )
@@ -166,7 +170,7 @@ class ExaggerationPanel(Section):
             "Ladder as stack", "exaggeration_ladder_button", clicked=self._on_ladder
         )
         self._build_plot()
-        self.numbers = WrappedLabel("", "exaggeration_numbers", "muted")
+        self.numbers = Message("exaggeration_numbers", "muted")
         self.add(
             labeled_row("Path", self.path_menu),
             row(self.start_button, 1, self.save_button),
@@ -283,6 +287,10 @@ class ExaggerationPanel(Section):
         self.start_button.setEnabled(is_ready and not is_busy)
         self.start_button.setText(estimated("Exaggerate", self._speeds.exaggeration()))
         self.start_button.setToolTip(tooltip if is_ready else reason)
+        if self._results.exaggeration is None:
+            can_explain = not is_ready and self._results.prediction is not None
+            text = INTRODUCTION if is_ready else f"{INTRODUCTION} {reason}"
+            self.line.show_message(text, action="explain" if can_explain else "")
 
     def _show(self) -> None:
         path = self._results.exaggeration
@@ -294,7 +302,7 @@ class ExaggerationPanel(Section):
         self.layers.remove(LADDER)
         if path is None:
             self.layers.remove(FRAME, CHANGE)
-            self.line.setText("Change the query into the target class step by step, and beyond.")
+            self._show_ready()
             self.frames = ()
             self._points.setData([], [])
             self._marker.setData([], [])

@@ -13,6 +13,7 @@ from napari_quac.gui.input_layers import LayerMenu
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.section import labeled_row
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import fill_menu, menu, row
 from napari_quac.gui.world_units import labels_at
@@ -28,6 +29,7 @@ DEFAULT_PLACE = "inside the mask"
 EMPTY = "Explain a sample to measure the difference between query and hybrid."
 
 
+@slots
 class MorphometryPanel(OnDemandSection):
     """Measures query and hybrid while it is open; folded at first."""
 
@@ -112,8 +114,7 @@ class MorphometryPanel(OnDemandSection):
         if self._results.displayed_hybrid is None:
             self._measured = None
             self.table.clear()
-            self.line.setText(EMPTY)
-            self.set_summary("")
+            self.show_empty()
         elif morphometry is not None and morphometry is not self._measured:
             self._measured = morphometry
             places = [place.name for place in morphometry.places]
@@ -140,7 +141,7 @@ class MorphometryPanel(OnDemandSection):
             item.setToolTip(0, measure.text)
             self.table.addTopLevelItem(item)
         self.table.updateGeometry()
-        self.line.setText(self._describe(place))
+        self.line.show_message(self._describe(place))
         mean = place.difference("mean")
         summary = f"{place.name}: mean {_change(mean)}" if np.isfinite(mean) else ""
         self.set_summary(summary)

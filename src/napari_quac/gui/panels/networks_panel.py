@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from napari_quac.generators.opening import (
     recognize_network,
 )
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.consent import NO, YES, ConsentCard
 from napari_quac.gui.panels.architecture_fields import ArchitectureFields
 from napari_quac.gui.panels.class_match_card import ClassMatchCard, ClassNamingOffer
 from napari_quac.gui.panels.generator_settings import (
@@ -34,27 +35,26 @@ from napari_quac.gui.panels.network_card import Card, NetworkSize
 from napari_quac.gui.panels.preprocessing_fields import PreprocessingFields
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, labeled_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.results import Results
+from napari_quac.networks.consent import names_of, programs_in, trust, untrusted
 
 FILES = "Networks (*.pt *.pth *.ts *.safetensors *.ckpt *.pt2 *.jit);;All files (*)"
 STYLES = {"latent": "latent: random styles", "reference": "reference: styles of images"}
 
 
+@slots
 class NetworksPanel(Section):
     """Chooses networks; a file that does not work leaves what worked in place."""
 
     def __init__(
-        self,
-        choices: Choices,
-        results: Results,
-        controller: Controller,
-        settings: QSettings,
+        self, choices: Choices, results: Results, controller: Controller, settings: QSettings,
         history: EditHistory | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__("Networks", "networks")
         self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
@@ -69,17 +69,20 @@ class NetworksPanel(Section):
             ),
         }
         self.cards = {role: Card(role) for role in self.fields}
+        self.consent = ConsentCard(choices, controller)
+        self.with_consent = self.consent.ask
+        self.consent.asked.connect(slot(partial(self.set_open, True)))
         for role, field in self.fields.items():
-            field.picked.connect(lambda path, role=role: self.open_path(Path(path), role))
-            self.cards[role].accepted.connect(lambda role=role: self._on_accepted(role))
-            self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
+            field.picked.connect(slot(lambda path, role=role: self.open_path(Path(path), role)))
+            self.cards[role].accepted.connect(slot(lambda role=role: self._on_accepted(role)))
+            self.cards[role].declined.connect(slot(lambda role=role: self._on_declined(role)))
         self.fields["generator"].offer(generator_names, self._on_named)
         self.size_row = NetworkSize()
         self.size_row.picked.connect(self._on_size_picked)
         self.size_row.hide()
         self.translations, self.settings_rows = TranslationRows(), GeneratorSettings()
         for rows in (self.translations, self.settings_rows):
-            rows.recipe_changed.connect(partial(setattr, choices, "generator"))
+            rows.recipe_changed.connect(slot(partial(setattr, choices, "generator")))
         self.activation = ActivationRow(choices, results, controller)
         self.device_menu = ui.menu(
             "device_menu", entries={"auto": "auto"}, picked=self._on_device_picked
@@ -94,6 +97,7 @@ class NetworksPanel(Section):
         )
         self.details_button.toggled.connect(self._on_details)
         self.add(
+            self.consent,
             self.fields["classifier"],
             self.cards["classifier"],
             self.naming_offer,
@@ -134,7 +138,7 @@ class NetworksPanel(Section):
             if role is not None and network.role != role:
                 self._offer_other_role(path, role, network)
             else:
-                self.use_network(self._with_stated_facts(network))
+                self.use_network(network.with_stated_facts(getattr(self._choices, network.role)))
 
         self._inspect(
             f"look into {role or path}",
@@ -147,7 +151,7 @@ class NetworksPanel(Section):
         """Use a generator without a file."""
 
         def use(recipe: Any) -> None:
-            self.use_network(RecognizedNetwork("generator", recipe))
+            self.use_network(RecognizedNetwork.of("generator", recipe))
             self.fields["generator"].show_path(None, name)
 
         self._inspect(
@@ -168,34 +172,23 @@ class NetworksPanel(Section):
         self._controller.run(slot, text, work, use, report)
 
     def use_recipes(self, classifier: Any, generator: Any) -> None:
-        """Use trusted recipes, such as those of the example."""
+        """Use recipes whose programs are trusted, such as those of the example."""
+        trust(programs_in(classifier, generator))
         self._choices.classifier = classifier
         self._choices.generator = generator
-
-    def _with_stated_facts(self, network: RecognizedNetwork) -> RecognizedNetwork:
-        """Keep what the user has stated about a file, such as its class names, on reopening it."""
-        before, recipe = getattr(self._choices, network.role), network.recipe
-        if type(before) is not type(recipe) or before.paths() != recipe.paths():
-            return network
-        defaults = {entry.name: entry.default for entry in fields(recipe)}
-        stated = {
-            name: getattr(before, name)
-            for name, default in defaults.items()
-            if getattr(recipe, name) == default != getattr(before, name)
-        }
-        return replace(network, recipe=replace(recipe, **stated))
 
     def use_network(self, network: RecognizedNetwork) -> None:
         """Use a recognized network; ask first if it contains a program."""
         role, path = network.role, _path_of(network.recipe)
-        trusted = self._settings.value(f"trusted/{network.program_hash}", False, bool)
-        if network.is_program and not trusted:
+        if unknown := untrusted(network.programs):
             self._offers[role] = network
+            several = len(unknown) > 1
             self.cards[role].ask(
-                f"'{path.name if path else ''}' contains a program beside its weights. Use it only "
-                "if you trust its source.",
-                "Trust and use",
-                "Do not use",
+                f"{names_of(unknown)} {'contain programs' if several else 'contains a program'} "
+                f"beside the weights. Use {'them' if several else 'it'} only if you trust the "
+                "source.",
+                YES,
+                NO,
             )
             return
         self._offers.pop(role, None)
@@ -228,8 +221,7 @@ class NetworksPanel(Section):
         if network is None:
             self.fields[role].choose_file()
             return
-        if network.is_program:
-            self._settings.setValue(f"trusted/{network.program_hash}", True)
+        self.consent.remember(network.programs)
         if network.role != role:
             self._on_declined(role)
         self.use_network(network)
@@ -336,7 +328,7 @@ class NetworksPanel(Section):
         self.preprocessing_fields = PreprocessingFields()
         self.preprocessing_fields.changed.connect(self._on_preprocessing)
         self.preprocessing_fields.refused.connect(
-            lambda sentence: self._show_problem("classifier", sentence)
+            slot(lambda sentence: self._show_problem("classifier", sentence))
         )
         self.architecture_fields = ArchitectureFields()
         self.architecture_fields.changed.connect(self._on_architecture)
@@ -380,6 +372,7 @@ class NetworksPanel(Section):
             return
         self._name_classes(names)
 
+    @slot
     def _name_classes(self, names: tuple[str, ...]) -> None:
         recipe = self._choices.classifier
         if recipe is not None and hasattr(recipe, "class_names"):
@@ -390,9 +383,7 @@ class NetworksPanel(Section):
         recipe, classifier = self._choices.classifier, self._results.loaded_classifier
         if classifier is None or preprocessing == classifier.preprocessing:
             return
-        if recipe is None or not hasattr(
-            recipe, "preprocessing"
-        ):  # a network that was made elsewhere
+        if recipe is None or not hasattr(recipe, "preprocessing"):  # made elsewhere
             return
         with self._history.edit("preprocessing"):
             self._choices.classifier = replace(recipe, preprocessing=preprocessing)

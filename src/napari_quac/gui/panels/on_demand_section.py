@@ -10,8 +10,9 @@ from qtpy.QtWidgets import QFileDialog, QHeaderView, QTreeWidget, QTreeWidgetIte
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.control_names import prepare
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import button, debouncer
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -109,6 +110,7 @@ class NumberRow(QTreeWidgetItem):
         return bool(self._values[column] < other._values[column])
 
 
+@slots
 class OnDemandSection(Section):
     """A section that is folded at first, with a line of text and a button for export.
 
@@ -136,7 +138,8 @@ class OnDemandSection(Section):
         super().__init__(title, name)
         self._name, self._empty = name, empty
         self._results, self._controller = results, controller
-        self.line = WrappedLabel(empty, f"{name}_line", "muted")
+        self.line = Message(f"{name}_line", "muted")
+        self.show_empty()
         self.export_button = button(
             "Export…", f"{name}_export_button", export_tooltip, self._on_export
         )
@@ -163,6 +166,7 @@ class OnDemandSection(Section):
         """Cancel a pending request."""
         self._later.cancel()
 
+    @slot
     def on_folded(self, is_open: bool) -> None:
         """Request the result of a section that was opened."""
         if is_open:
@@ -172,7 +176,12 @@ class OnDemandSection(Section):
 
     def mark_outdated(self, has_rows: bool) -> None:
         """Say that the rows are those of another mask, until the displayed one is evaluated."""
-        self.line.setText(OUTDATED if has_rows else self._empty)
+        self.line.show_message(OUTDATED if has_rows else "")
+        self.set_summary("")
+
+    def show_empty(self) -> None:
+        """Say that there is no explanation yet, with the button for one."""
+        self.line.show_message(self._empty, action="explain")
         self.set_summary("")
 
     @property
@@ -196,6 +205,8 @@ class OnDemandSection(Section):
             self._show()
         elif self.is_open:
             self._later.throttle()
+        else:
+            self._show()
 
     def _on_export(self) -> None:
         path, _ = QFileDialog.getSaveFileName(

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import button, connect, row
 from napari_quac.live.controller import Controller
@@ -29,6 +30,7 @@ NUMBER = Qt.ItemDataRole.UserRole
 EMPTY = "Explain a sample to see the regions of its mask."
 
 
+@slots
 class RegionsPanel(OnDemandSection):
     """Lists the regions of the displayed mask; folded at first."""
 
@@ -104,8 +106,7 @@ class RegionsPanel(OnDemandSection):
         self.export_button.setEnabled(regions is not None and bool(regions.regions))
         if self._results.displayed_hybrid is None:
             self._fill(None)
-            self.line.setText(EMPTY)
-            self.set_summary("")
+            self.show_empty()
         elif regions is not None:
             self._fill(regions)
             self._describe(regions)
@@ -119,7 +120,7 @@ class RegionsPanel(OnDemandSection):
         text = f"All regions together: {signed(regions.score_change)}."
         if regions.n_skipped:
             text += f" {regions.n_skipped} smaller regions were not evaluated."
-        self.line.setText(text if n else "The mask is empty at this threshold.")
+        self.line.show_message(text if n else "The mask is empty at this threshold.")
 
     def _fill(self, regions: Regions | None) -> None:
         if regions is self._listed:

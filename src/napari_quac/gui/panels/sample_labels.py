@@ -15,8 +15,9 @@ from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.image_layout import ALL_SPLITS, SplitsError
 from napari_quac.data.image_search import count_of
 from napari_quac.data.image_sources import recipe_of
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import caption
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import button, discard, fill_menu, flow, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
@@ -27,6 +28,7 @@ MAX_SPLITS = 12
 FOLDERS, NONE, CHOOSE = "folders", "none", "choose"
 
 
+@slots
 class SampleLabels(QWidget):
     """Split buttons, a menu of the source of the labels, and a line of remarks.
 
@@ -53,7 +55,7 @@ class SampleLabels(QWidget):
         self.labels_menu = menu("labels_menu", picked=self._on_labels, n_characters=10)
         self._labels = QWidget()
         row(caption("Labels"), self.labels_menu, 1, parent=self._labels)
-        self.remarks_line = WrappedLabel("", "samples_remarks", "muted")
+        self.remarks_line = Message("samples_remarks", "muted")
         for widget in (self._splits, self._labels, self.remarks_line):
             layout.addWidget(widget)
         results.events.loaded_classifier.connect(self.show_remarks)
@@ -83,6 +85,7 @@ class SampleLabels(QWidget):
             self._labels.hide()
             self.remarks_line.show_message("")
 
+    @slot
     def show_remarks(self) -> None:
         """Show what was not read or assumed, and labels that name no class."""
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier

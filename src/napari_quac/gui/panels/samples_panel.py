@@ -29,11 +29,13 @@ from napari_quac.gui.input_layers import (
 )
 from napari_quac.gui.layer_watch import LayerWatch
 from napari_quac.gui.message import Message
+from napari_quac.gui.option_names import with_controls
 from napari_quac.gui.panels.pixel_size import PixelSizeRow
 from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, labeled_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.voxel_size import set_voxel_size
 from napari_quac.gui.widgets import (
@@ -55,6 +57,7 @@ PREVIEW_SIZE = 42
 N_SUGGESTIONS = 3
 
 
+@slots
 class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
 
@@ -70,7 +73,7 @@ class SamplesPanel(Section):
         self._watch: LayerWatch | None = None
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
                                folders=True)  # fmt: skip
-        self.field.picked.connect(lambda path: self.open_folder(Path(path)))
+        self.field.picked.connect(slot(lambda path: self.open_folder(Path(path))))
         self.add(self.field)
         self._build_layer_row()
         self.problem = Message("samples_problem")
@@ -95,6 +98,7 @@ class SamplesPanel(Section):
         self._stop_watching()
         self._choices.samples = recipe_of(directory.expanduser())
 
+    @slot
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
         from napari_quac.data.image_datasets import ImageStack
@@ -177,7 +181,7 @@ class SamplesPanel(Section):
             preview.setIconSize(QSize(PREVIEW_SIZE, PREVIEW_SIZE))
             preview.setFixedSize(PREVIEW_SIZE + 2, PREVIEW_SIZE + 2)
             preview.setAutoRaise(True)
-            preview.clicked.connect(lambda _=False, n=number: self._on_preview(n))
+            preview.clicked.connect(slot(lambda _=False, n=number: self._on_preview(n)))
             previews.addWidget(preview)
             self.preview_buttons.append(preview)
         previews.addStretch(1)
@@ -317,7 +321,7 @@ class SamplesPanel(Section):
             if preview.sample is None:
                 preview_button.setIcon(QIcon())
                 preview_button.setText("✗")
-                preview_button.setToolTip(preview.problem)
+                preview_button.setToolTip(with_controls(preview.problem))
                 continue
             preview_button.setText("")
             preview_button.setIcon(QIcon(thumbnail(preview.sample.image, PREVIEW_SIZE)))
@@ -356,6 +360,7 @@ class SamplesPanel(Section):
             inputs=("loaded_samples",),
         )  # fmt: skip
 
+    @slot
     def _forget_problem(self) -> None:
         self.problem.hide()
 

@@ -17,6 +17,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
 
 
+@slots
 class QuestionBox(QWidget):
     """Choice of the question; hidden unless the sample is a misprediction or a neighbor of one."""
 
@@ -153,6 +155,7 @@ MISSING = {
 }
 
 
+@slots
 class SearchPanel(Section):
     """Searches for a generated image of the target class and explains the difference."""
 

@@ -12,6 +12,7 @@ from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.message import Message
+from napari_quac.gui.slots import slot, slots
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -31,6 +32,7 @@ NEEDED = {
 }
 
 
+@slots
 class WithoutGeneratorBox(QWidget):
     """Offers an explanation without a generator, and the training of one; hidden with one.
 
@@ -84,6 +86,7 @@ class WithoutGeneratorBox(QWidget):
             self._estimated_samples = None  # measured after the explanation
         self.explain_requested.emit()
 
+    @slot
     def _estimate(self) -> None:
         """Measure the speed of a training once for each dataset, while nothing is explained."""
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.live.results import Results
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
 
 
+@slots
 class AccuracyLine(ElidedLabel):
     """Accuracy and class balance; the tooltip has one line for each class.
 

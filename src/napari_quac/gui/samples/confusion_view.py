@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped
 from napari_quac.live.filter_language import cell_filter
 from napari_quac.live.results import Results
@@ -22,6 +23,7 @@ LABEL_HEIGHT, CAPTION, WIDEST_LABEL = 18, 16, 110
 SMALLEST_CELL, WIDEST_CELL, HIGHEST_CELL = (30, 20), 92, 44
 
 
+@slots
 class ConfusionView(QWidget):
     """Counts by label (rows) and predicted class (columns), or normalized by row.
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import QStandardPaths, Qt, Signal
+from qtpy.QtCore import QStandardPaths, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
     QMenu,
     QProgressBar,
     QToolButton,
-    QWidget,
 )
 
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
-from napari_quac.gui.text import WrappedLabel, duration, grouped
-from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row, scroll_area
+from napari_quac.gui.section import WrappedCaption
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import duration, grouped
+from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow
+from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
-CARD_WIDTH = 290
 PLANS = "Plans (*.yaml *.yml)"
 MISSING = {
     "loaded_samples": "samples",
@@ -30,8 +31,9 @@ MISSING = {
 }
 
 
+@slots
 class ExplainManyCard(QFrame):
-    """The card beside the table that starts, displays and cancels the work."""
+    """The card above the table that starts, displays and cancels the work."""
 
     measure_requested = Signal()
     save_plan_requested = Signal(Path)
@@ -43,11 +45,11 @@ class ExplainManyCard(QFrame):
         self._settings_folder = settings_folder
         self.setObjectName("explain_many_card")
         self.setProperty("card", "true")
-        self.setFixedWidth(CARD_WIDTH)
-        self.title = WrappedLabel("", "explain_many_title", role="title")
+        self.title = WrappedCaption("", "explain_many_title", "title")
         self.close_button = link_button("✕", "explain_many_close", clicked=self.hide)
         self.line = Message("explain_many_line")
         self.folder = line_edit("explain_many_folder")
+        self.folder.setMinimumWidth(100)
         self.folder.textChanged.connect(self._show)
         self.choose_button = button("…", "explain_many_choose", clicked=self._choose_folder)
         self.choose_button.setFixedWidth(28)
@@ -98,24 +100,13 @@ class ExplainManyCard(QFrame):
         self.folder.setText(str(self._work.default_folder(Path(user).expanduser())))
 
     def _lay_out(self) -> None:
-        top = row(self.title, 1, self.close_button)
-        top.setAlignment(self.close_button, Qt.AlignmentFlag.AlignTop)
-        inner = QWidget()
-        inner.setProperty("plain", "true")
-        layout = column(
-            top,
-            self.line,
-            row(self.folder, 1, self.choose_button, spacing=4),
-            self.progress,
-            row(self.start_button, self.resume_button, self.cancel_button, self.measure_button,
-                None, self.plan_button),
-            None,
-            parent=inner,
+        """Fill the whole width and little height, so that the table below keeps its columns."""
+        controls = WrappingRow(
+            self.title, self.folder, 1, self.choose_button, self.start_button, self.resume_button,
+            self.cancel_button, self.measure_button, self.plan_button, self.close_button,
         )  # fmt: skip
-        layout.setContentsMargins(10, 8, 10, 8)
-        scroll = scroll_area("explain_many_scroll", inner)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        column(scroll, parent=self)
+        layout = column(controls, self.progress, self.line, spacing=3, parent=self)
+        layout.setContentsMargins(8, 5, 8, 5)
 
     def _on_start(self) -> None:
         self._work.start(self.output_folder())
@@ -125,18 +116,21 @@ class ExplainManyCard(QFrame):
             self._work.discard()
             self.renew_folder()
 
+    @slot
     def _choose_folder(self) -> None:
         start = Path(self.folder.text()).expanduser().parent
         chosen = QFileDialog.getExistingDirectory(self, "Choose the output folder", str(start))
         if chosen:
             self.folder.setText(chosen)
 
+    @slot
     def _save_plan(self) -> None:
         start = Path(self.folder.text()).expanduser().parent / "plan.yaml"
         chosen, _ = QFileDialog.getSaveFileName(self, "Save plan", str(start), PLANS)
         if chosen:
             self.save_plan_requested.emit(Path(chosen))
 
+    @slot
     def _open_plan(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, "Open plan", "", PLANS)
         if chosen:

@@ -14,6 +14,7 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.curve_dock import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.plots import ScorePlot
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -35,6 +36,7 @@ ALL_PAIRS = "All class pairs"
 NOTHING: Summary = ((), ())
 
 
+@slots
 class PopulationPage(QWidget):
     """Median curves with quartiles of a class pair, and the number of curves per method."""
 
@@ -80,6 +82,7 @@ class PopulationPage(QWidget):
         if self._is_active:
             self._later.throttle()
 
+    @slot
     def _summarize(self) -> None:
         """Summarize the entries of the samples in view, in the worker thread."""
         results = self._results

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import fit_rows, prepare_table
 from napari_quac.live.choices import Choices
 from napari_quac.live.explanation_status import UNKNOWN
@@ -205,6 +206,7 @@ def _column_names(columns: SampleColumns) -> tuple[str, ...]:
 WIDEST_COLUMN = 210
 
 
+@slots
 class SampleTable(QTableView):
     """Displays ``results.order``; a click on a title sorts, a click on a row selects the sample."""
 

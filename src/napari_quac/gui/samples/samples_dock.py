@@ -20,13 +20,15 @@ from superqt.utils import signals_blocked
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.fields import TextField
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, estimated, grouped, set_tone
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import ElidedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -51,6 +53,7 @@ OF_EXPLANATIONS = ("explained", "not_switched")
 """Chips that are hidden before a sample is explained."""
 
 
+@slots
 class FilterField(TextField):
     """The filter as text; an invalid filter is reported and not applied."""
 
@@ -64,7 +67,7 @@ class FilterField(TextField):
         set_tone(self.problem, "bad")
         self.problem.hide()
         self._later = ui.debouncer(self, AFTER_TYPING_MS, self.apply)
-        self.textEdited.connect(lambda _: self._later.throttle())
+        self.textEdited.connect(slot(lambda _: self._later.throttle()))
         self.returnPressed.connect(self.apply)
         choices.events.filter_text.connect(self._show)
         results.events.order.connect(self._show_problem)
@@ -73,6 +76,7 @@ class FilterField(TextField):
         """Return the size hint, which is the width that the row gives to the field."""
         return self.sizeHint()
 
+    @slot
     def apply(self) -> None:
         """Apply the filter if it is valid."""
         self._later.cancel()
@@ -108,6 +112,7 @@ class FilterField(TextField):
         set_tone(self, "bad" if problem else "")
 
 
+@slots
 class FilterChips(QWidget):
     """A chip for each common filter, and one for a cell of the confusion matrix."""
 
@@ -163,7 +168,8 @@ class FilterChips(QWidget):
         self.count.setText(prefix + grouped(total))
 
 
-ROOM_FOR_ALL = 820
+ROOM_FOR_ALL = 400
+"""Height in pixels for the card of *Explain these* beside a matrix or curves."""
 TABS = (
     ("table", "Table", "Table of all samples."),
     ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
@@ -171,6 +177,7 @@ TABS = (
 )
 
 
+@slots
 class SamplesDock(QWidget):
     """Table, confusion matrix and curves of all samples, with a common filter."""
 
@@ -204,7 +211,7 @@ class SamplesDock(QWidget):
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
-        self.report_note = WrappedLabel("", "report_note")
+        self.report_note = Message("report_note")
         rows = QWidget()
         ui.row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
@@ -218,7 +225,8 @@ class SamplesDock(QWidget):
             self.accuracy_line,
             self.field.problem,
             self.report_note,
-            ui.row(self.pages, 1, self.many_card),
+            self.many_card,
+            self.pages,
             1,
             spacing=4,
             parent=body,
@@ -264,7 +272,7 @@ class SamplesDock(QWidget):
             policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
             self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
-        if key != "table" and self.width() < ROOM_FOR_ALL:
+        if key != "table" and self.height() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
 
@@ -328,12 +336,13 @@ class SamplesDock(QWidget):
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
-            if self.width() < ROOM_FOR_ALL:
+            if self.height() < ROOM_FOR_ALL:
                 self.show_tab("table")
             self.many_card.open()
         else:
             self.many_card.hide()
 
+    @slot
     def choose_report(self) -> None:
         """Open a dialog for a folder of explanations."""
         chosen = QFileDialog.getExistingDirectory(self, "Open a folder of explanations")

@@ -25,6 +25,7 @@ from napari_quac.networks.programs import load_exported, load_torchscript
 from napari_quac.reading import parse_json
 from napari_quac.registry import unknown_name
 from napari_quac.serialize import to_plain
+from napari_quac.storage import write_file
 
 LARGEST_DIFFERENCE = 1e-4  # of probabilities, between the network and its file
 MOST_IMAGES = 4096  # in one batch of an exported program
@@ -106,7 +107,7 @@ def export_classifier(
     path = Path(path)
     if not path.suffix or (path.suffix in _FORM_NAMES and path.suffix != suffix):
         path = path.with_suffix(suffix)
-    path.write_bytes(content)
+    write_file(path, content)
     return (
         f"'{path}' was written as {_FORM_NAMES[suffix]} and read again: the probabilities of "
         f"{len(images)} images differ by at most {difference:.1g}. Open it in napari-quac."

@@ -1,0 +1,67 @@
+"""The chain of pages of a TIFF file, checked before tifffile follows it for ever."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from napari_quac.reading import check_regular_file
+
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+          16: 8, 17: 8, 18: 8}  # fmt: skip
+"""Type of a tag to the bytes of one value."""
+MAX_TAGS = 4096
+_SHARED = 4  # times the size of the file; pages may share the values of a tag
+
+
+def open_tiff_file(path: Path) -> Any:
+    """Open a file with tifffile.
+
+    Raises
+    ------
+    ValueError
+        If it is no TIFF, or its pages form a circle, or state more than the file can hold.
+    """
+    import tifffile
+
+    check_chain(path)
+    return tifffile.TiffFile(path)
+
+
+def check_chain(path: Path) -> None:
+    """Follow the pages of a file without reading them.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`open_tiff_file`.
+    """
+    size = check_regular_file(path)
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2])
+        if order is None or len(head) < 16:
+            raise ValueError("not a TIFF file")
+        is_big = struct.unpack(f"{order}H", head[2:4])[0] == 43
+        count, tag, pointer = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHI4s", "I")
+        entry = struct.Struct(order + tag)
+        n_head, n_pointer = struct.calcsize(order + count), struct.calcsize(order + pointer)
+        offset = struct.unpack_from(order + pointer, head, 8 if is_big else 4)[0]
+        n_value_bytes, visited = 0, set()
+        while offset and offset + n_head <= size:
+            if offset in visited:
+                raise ValueError("its pages form a circle")
+            visited.add(offset)
+            file.seek(offset)
+            n_tags = struct.unpack(order + count, file.read(n_head))[0]
+            content = file.read(n_tags * entry.size + n_pointer) if n_tags <= MAX_TAGS else b""
+            if len(content) < n_tags * entry.size + n_pointer:
+                return  # the last page is damaged; tifffile ends there as well
+            tags = content[: n_tags * entry.size]
+            for _, kind, n_values, _ in entry.iter_unpack(tags):
+                n_bytes = n_values * _SIZES.get(kind, 0)
+                n_value_bytes += n_bytes if n_bytes <= size else 0  # refused by tifffile
+            if n_value_bytes > _SHARED * size + (1 << 20):
+                raise ValueError(f"{size} bytes declare {n_value_bytes} bytes of tags")
+            offset = struct.unpack(order + pointer, content[-n_pointer:])[0]

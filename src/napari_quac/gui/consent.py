@@ -1,0 +1,114 @@
+"""The question whether programs in files may run; nothing of them is loaded before the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psygnal import Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_quac.gui.panels.network_card import Card
+from napari_quac.gui.slots import slots
+from napari_quac.gui.widgets import column
+from napari_quac.live.choices import Choices
+from napari_quac.live.controller import Controller
+from napari_quac.live.failure import failure
+from napari_quac.live.lane import Priority
+from napari_quac.networks.consent import Program, names_of, programs_in, trust, untrusted
+from napari_quac.serialize import paths_in
+
+YES, NO = "Trust and use", "Do not use"
+
+
+@dataclass(frozen=True)
+class _Question:
+    programs: tuple[Program, ...]
+    use: Callable[[], None]
+
+
+@slots
+class ConsentCard(QWidget):
+    """Asks once about all programs that an opened file or a parameter names.
+
+    Parameters
+    ----------
+    choices : Choices
+        Parameters of methods may name programs, too.
+    controller : Controller
+        Reads files in its lane.
+    """
+
+    asked = Signal()
+
+    def __init__(self, choices: Choices, controller: Controller) -> None:
+        super().__init__()
+        self.card = Card("consent")
+        column(self.card, parent=self)
+        self._choices, self._controller = choices, controller
+        self._question: _Question | None = None
+        self.card.accepted.connect(self._on_accepted)
+        self.card.declined.connect(self._on_declined)
+        for event in (choices.events.settings, choices.events.generator):
+            event.connect(self._on_choice)
+
+    def ask(self, origin: str, programs: Sequence[Program], use: Callable[[], None]) -> None:
+        """Call ``use`` once all programs are trusted; ask if some are not.
+
+        Parameters
+        ----------
+        origin : str
+            Names where the programs are named, such as ``the plan 'plan.yaml'``.
+        programs : sequence of Program
+            As they were read; an exchanged file is refused when it is loaded.
+        use : callable
+            Continues the work.
+        """
+        if not (unknown := untrusted(programs)):
+            self._on_declined()
+            use()
+            return
+        self._question = _Question(unknown, use)
+        several = len({program.path for program in unknown}) > 1
+        kind = "files that contain programs" if several else "a file that contains a program"
+        self.card.ask(
+            f"{origin[:1].upper()}{origin[1:]} names {kind}: {names_of(unknown)}. Use "
+            f"{'them' if several else 'it'} only if you trust the source.",
+            YES,
+            NO,
+        )
+        self.asked.emit()
+
+    def remember(self, programs: Sequence[Program]) -> None:
+        """Trust programs, also in later sessions."""
+        try:
+            trust(programs, remember=True)
+        except OSError as error:
+            self._controller.failed.emit(failure("consent", "remembering your answer", error))
+
+    def _on_accepted(self) -> None:
+        question = self._question
+        self._on_declined()
+        if question is not None:
+            self.remember(question.programs)
+            question.use()
+
+    def _on_declined(self) -> None:
+        self._question = None
+        self.card.clear()
+
+    def _on_choice(self, choice: Any) -> None:
+        """Ask about a program in a parameter, such as the inpainter of a method."""
+        files = choice.paths() if hasattr(choice, "paths") else ()  # whose opening has asked
+        if set(paths_in(choice)) <= set(files):
+            return
+
+        def ask(programs: tuple[Program, ...]) -> None:
+            if untrusted(programs):
+                self.ask("a parameter", programs, lambda: None)
+
+        self._controller.run(
+            "consent", "looking for programs", lambda: programs_in(choice), ask,
+            priority=Priority.SHORT,
+        )  # fmt: skip
