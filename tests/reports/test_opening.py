@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def test_a_folder_that_explain_of_an_earlier_version_wrote_opens():
         (failure,) = report.failures
         assert (failure.sample_id, failure.source, failure.target) == ("dark/b.npy", 0, 1)
         assert "No image was generated" in failure.error
+
+
+def test_an_index_names_no_folder_elsewhere(tmp_path):
+    shutil.copytree(EXPLAIN_FOLDER, tmp_path / "out")
+    index = tmp_path / "out/explanations.json"
+    text = index.read_text()
+    for folder in (str(EXPLAIN_FOLDER / "dark/a/bright"), "../elsewhere"):
+        index.write_text(text.replace('"dark/a/bright"', json.dumps(folder)))
+        assert index.read_text() != text
+        with pytest.raises(DataError, match="outside of its folder"):
+            open_report(tmp_path / "out")
 
 
 def test_a_missing_array_of_an_earlier_version_is_named(tmp_path):
