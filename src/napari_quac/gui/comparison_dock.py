@@ -24,7 +24,7 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import ElidedLabel, estimated
+from napari_quac.gui.text import ElidedLabel, estimated, plain
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 from napari_quac.live.speeds import Speeds
@@ -74,7 +74,7 @@ class ComparisonDock(QWidget):
         ui.prepare_table(self.table, "comparison_table")
         for index, (title, _, _, tooltip) in enumerate(COLUMNS):
             header_cell = QTableWidgetItem(title)
-            header_cell.setToolTip(tooltip)
+            header_cell.setToolTip(plain(tooltip))
             self.table.setHorizontalHeaderItem(index, header_cell)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -193,7 +193,7 @@ class ComparisonDock(QWidget):
             measure = getattr(entry, attribute)
             text = "" if measure is None else format(measure, form)
             cell = QTableWidgetItem("–" if entry.reason and title == "score" else text)
-            cell.setToolTip(entry.reason or tooltip)
+            cell.setToolTip(plain(entry.reason or tooltip))
             if index:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(number, index, cell)
@@ -220,8 +220,10 @@ class ComparisonDock(QWidget):
             tile = self.tiles.get(entry.method) or self._new_tile(entry.method)
             tile.setText(f"{entry.true_name}  {entry.score:.2f}")
             tile.setToolTip(
-                f"Show {entry.method}: map, mask at the optimum (yellow) and curve, along a "
-                f"{self._choices.size_axis} axis of mask sizes."
+                plain(
+                    f"Show {entry.method}: map, mask at the optimum (yellow) and curve, along a "
+                    f"{self._choices.size_axis} axis of mask sizes."
+                )
             )
             self._tile_row.removeWidget(tile)
             self._tile_row.insertWidget(position, tile)

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.slots import slots
+from napari_quac.gui.text import plain
 
 LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
 NUMBER_CHARACTERS = 6
@@ -77,8 +78,8 @@ class WholeTip:
         whole = self.whole_tip
         if not self._completed or widget.toolTip() != self._completed:
             self._tip = widget.toolTip()
-        self._completed = whole
-        widget.setToolTip(whole)
+        self._completed = plain(whole)
+        widget.setToolTip(self._completed)
 
     def _on_text_changed(self, *_: Any) -> None:
         if self._completed:

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 from napari_quac.errors import DataError
 from napari_quac.gui.layout_state import read_layout, restore_layout
 from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import debouncer
 from napari_quac.live.choices import ReportFolder
 from napari_quac.live.connections import Connections
@@ -140,7 +141,7 @@ class Opening(QObject):
     ) -> None:
         entry = menu.addAction(text.replace("&", "&&"))
         entry.setObjectName(name)
-        entry.setToolTip(tooltip or text)
+        entry.setToolTip(plain(tooltip or text))
         entry.triggered.connect(slot(lambda _=False: action()))
 
     # opening

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 from napari_quac.gui.control_names import name_after
 from napari_quac.gui.section import caption
 from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import button, line_edit, row
 
 
@@ -77,7 +78,7 @@ class PathField(QWidget):
         """Show a path, or a text in its place, without a signal."""
         self.edit.setText(text or (str(path) if path else ""))
         self.edit.setCursorPosition(0 if text else len(self.edit.text()))
-        self.edit.setToolTip(self.edit.text())
+        self.edit.setToolTip(plain(self.edit.text()))
 
     @slot
     def choose_file(self) -> None:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QToolButton, QWidget
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.text import WrappedLabel, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +89,7 @@ class PictureStrip(QWidget):
                 side = 2 * LARGEST  # scaled by the button, also on dense screens
                 pixmap = draw(number, side) if draw else thumbnail(images[number], side)
                 picture.setIcon(QIcon(pixmap))
-            picture.setToolTip(tooltips[number])
+            picture.setToolTip(plain(tooltips[number]))
         self.setVisible(bool(images) or bool(title))
 
     def minimumSizeHint(self) -> QSize:

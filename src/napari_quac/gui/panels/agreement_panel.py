@@ -14,7 +14,7 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
 from napari_quac.gui.slots import slots
-from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, plain
 from napari_quac.gui.widgets import (
     button,
     column,
@@ -202,7 +202,7 @@ class AgreementPanel(Section):
             f"Confusions: {confusion_text(agreement, line)}"
         )
         for part in (name, self.bars[number], self._confidences[number]):
-            part.setToolTip(tooltip)
+            part.setToolTip(plain(tooltip))
 
     @property
     def _can_change(self) -> bool:

@@ -26,7 +26,7 @@ from napari_quac.gui.panels.method_group import (
 )
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import ElidedLabel, estimated, set_tone
+from napari_quac.gui.text import ElidedLabel, estimated, plain, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
@@ -163,7 +163,7 @@ class MethodsPanel(Section):
         swatch = QLabel()
         swatch.setFixedSize(SWATCH)
         score = ElidedLabel("cannot be imported" if broken else "", f"method_score_{name}")
-        score.setToolTip(broken)
+        score.setToolTip(plain(broken))
         self._broken |= {name} if broken else set()
         line: list[QWidget] = [swatch, check, score]
         for index, widget in enumerate(line):
@@ -246,7 +246,7 @@ class MethodsPanel(Section):
 
     def _show_choices(self) -> None:
         ui.choose_entry(self.preset_menu, self._choices.settings.preset)
-        self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.settings.preset or "quac"][1])
+        self.preset_menu.setToolTip(plain(PRESET_TEXTS[self._choices.settings.preset or "quac"][1]))
         self._header.setText(
             "QuAC score" if self._choices.settings.preset == "quac" else "area under curve"
         )
@@ -272,7 +272,7 @@ class MethodsPanel(Section):
             if name not in self._broken:
                 text, tooltip, tone = self._describe_score(name, best)
                 label.setText(text)
-                label.setToolTip(tooltip or text)
+                label.setToolTip(plain(tooltip or text))
                 set_tone(label, tone)
         if best is None:
             self.set_summary("")

@@ -36,7 +36,7 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, plain
 from napari_quac.gui.voxel_size import set_voxel_size
 from napari_quac.gui.widgets import (
     button,
@@ -321,12 +321,12 @@ class SamplesPanel(Section):
             if preview.sample is None:
                 preview_button.setIcon(QIcon())
                 preview_button.setText("✗")
-                preview_button.setToolTip(with_controls(preview.problem))
+                preview_button.setToolTip(plain(with_controls(preview.problem)))
                 continue
             preview_button.setText("")
             preview_button.setIcon(QIcon(thumbnail(preview.sample.image, PREVIEW_SIZE)))
             preview_button.setToolTip(
-                f"{preview.sample.id}: values {preview.low:.2f} to {preview.high:.2f}"
+                plain(f"{preview.sample.id}: values {preview.low:.2f} to {preview.high:.2f}")
             )
         readable_previews = [preview for preview in previews if preview.sample is not None]
         self.range_line.setText(_describe(readable_previews))

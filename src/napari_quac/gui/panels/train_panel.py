@@ -17,7 +17,7 @@ from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import WrappedLabel, duration, estimated
+from napari_quac.gui.text import WrappedLabel, duration, estimated, plain
 from napari_quac.gui.widgets import button, column, menu
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
@@ -176,7 +176,7 @@ class TrainPanel(Section):
         self.train_button.setEnabled(not problem)
         self.train_button.setText(estimated("Train generator", self._expected_seconds()))
         self.train_button.setToolTip(
-            with_controls(problem) or "The training runs while you continue working."
+            plain(with_controls(problem) or "The training runs while you continue working.")
         )
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
@@ -256,7 +256,9 @@ class TrainPanel(Section):
             self.previous_menu.clear()
             for row, run in enumerate(self._runs):
                 self.previous_menu.addItem(f"{run.folder.name} · {run.short}")
-                self.previous_menu.setItemData(row, run.sentence, Qt.ItemDataRole.ToolTipRole)
+                self.previous_menu.setItemData(
+                    row, plain(run.sentence), Qt.ItemDataRole.ToolTipRole
+                )
         self._previous_rows.setVisible(bool(self._runs))
         self._on_run_picked()
 

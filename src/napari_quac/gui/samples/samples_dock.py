@@ -28,7 +28,7 @@ from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.gui.slots import slot, slots
-from napari_quac.gui.text import ElidedLabel, estimated, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, estimated, grouped, plain, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -141,7 +141,9 @@ class FilterChips(QWidget):
         chip = self.chips["cell"]
         middle = Qt.TextElideMode.ElideMiddle
         chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
-        chip.setToolTip(f"Filter of the confusion matrix: {title}. Click to show all samples.")
+        chip.setToolTip(
+            plain(f"Filter of the confusion matrix: {title}. Click to show all samples.")
+        )
         self._filter(filter_text)
 
     def _filter(self, text: str) -> None:
@@ -379,7 +381,7 @@ class SamplesDock(QWidget):
         )
         if running:
             tooltip = "Stop predicting; existing predictions are kept, and can be completed later."
-        self.predict_button.setToolTip(tooltip)
+        self.predict_button.setToolTip(plain(tooltip))
         if results.loaded_samples is None:
             self.table.set_hint("Choose samples to see them in this table.")
         elif order is None:
