@@ -6,6 +6,7 @@ Without Qt's system libraries, the tests of the window are skipped; all others r
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import shutil
 import sys
@@ -89,6 +90,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         needs_viewer = VIEWER_FIXTURES & set(getattr(item, "fixturenames", ()))
         if needs_viewer or item.get_closest_marker("needs_qt"):
             item.add_marker(skip)
+
+
+class ErrorsInSlots(logging.Handler):
+    """The errors that slots have reported instead of raising them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.errors.append(record.getMessage())
+
+
+@pytest.fixture
+def errors_in_slots() -> Iterator[ErrorsInSlots]:
+    """Collect the errors of slots, in a test that expects some."""
+    handler, log = ErrorsInSlots(), logging.getLogger("napari_quac.gui.slots")
+    log.addHandler(handler)
+    yield handler
+    log.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def no_errors_in_slots(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a slot has reported an error that the test does not expect."""
+    if "errors_in_slots" in request.fixturenames:
+        yield
+        return
+    handler, log = ErrorsInSlots(), logging.getLogger("napari_quac.gui.slots")
+    log.addHandler(handler)
+    yield
+    log.removeHandler(handler)
+    assert not handler.errors, "\n".join(handler.errors)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Canceled(BaseException):
-    """The end of a step whose result nobody waits for any more."""
+    """The end of a step whose result is no longer needed."""
 
 
 _thread = threading.local()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import sys
 import threading
@@ -76,12 +77,21 @@ class Faults:
             if not any(word in text for word in QUIET):
                 self.note(f"Qt: {text}")
 
+        note = self.note
+
+        class InSlots(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                note(record.getMessage())
+
+        in_slots, log = InSlots(), logging.getLogger("napari_quac.gui.slots")
+        log.addHandler(in_slots)
         hooks = sys.excepthook, threading.excepthook
         before = qInstallMessageHandler(on_message)
         sys.excepthook, threading.excepthook = on_exception, on_thread
         try:
             yield
         finally:
+            log.removeHandler(in_slots)
             sys.excepthook, threading.excepthook = hooks
             qInstallMessageHandler(before)
 

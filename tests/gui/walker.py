@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 import traceback
@@ -42,6 +43,7 @@ class Walk:
         self.step_name, self.n_steps = "start", 0
         QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(folder))
         sys.excepthook = self._on_exception
+        logging.getLogger("napari_quac.gui.slots").addFilter(self._on_error_in_slot)
         qInstallMessageHandler(self._on_message)
         if options.font:
             get_settings().appearance.font_size = options.font
@@ -62,6 +64,10 @@ class Walk:
     def _on_exception(self, kind: Any, error: BaseException, trace: Any) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
         self.problems.append(f"{self.step_name}: {text}")
+
+    def _on_error_in_slot(self, record: logging.LogRecord) -> bool:
+        self.problems.append(f"{self.step_name}: {record.getMessage()}")
+        return True
 
     def _on_message(self, kind: Any, context: Any, message: str) -> None:
         if not message.startswith(HARMLESS):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -21,6 +21,7 @@ from napari_quac.networks.onnx.comparison import compare_outputs
 from napari_quac.networks.onnx.graph import read_model
 from napari_quac.networks.onnx.network import OnnxNetwork, load_onnx
 from networks.onnx_files import model, node, write
+from rounding import F32
 
 
 class Network(nn.Module):
@@ -132,7 +133,7 @@ def test_keras_takes_channels_last(tmp_path: Path) -> None:
     features = F.conv2d(padded, original.conv.weight, original.conv.bias, 2).mean((2, 3))
     with torch.no_grad():
         expected = original.head(features).softmax(1)
-        assert torch.allclose(classifier.module(images), expected, atol=1e-6)
+        assert torch.allclose(classifier.module(images), expected, atol=F32)
 
 
 def computed(kind: str, inputs: dict[str, Tensor], opset: int = 17, **attributes: Any) -> Tensor:
@@ -215,7 +216,7 @@ OPERATIONS = {
 def test_operators_follow_their_definition(name: str) -> None:
     operation, expected = OPERATIONS[name]
     assert expected is not None
-    assert torch.allclose(operation().float(), expected().float(), atol=1e-6)
+    assert torch.allclose(operation().float(), expected().float(), atol=F32)
 
 
 def test_unusual_files_are_named(tmp_path: Path) -> None:
@@ -241,11 +242,15 @@ def test_unusual_files_are_named(tmp_path: Path) -> None:
             load_onnx(path)
 
 
-@settings(max_examples=60, deadline=None)
-@given(place=st.integers(0, 10**6), byte=st.integers(0, 255))
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(place=st.integers(0, 299), byte=st.integers(0, 255))
+@example(place=260, byte=107)  # channels that the groups do not divide
+@example(place=269, byte=245)  # a node without an output
+@example(place=116, byte=38)
+@example(place=180, byte=240)
 def test_altered_bytes_end_in_an_error_of_ours_or_a_network(place: int, byte: int) -> None:
     content = bytearray(model(NODES, weights_of(Network()), [None, 1, 20, 24]))
-    content[place % 300] = byte  # nodes and names, not the numbers of weights
+    content[place] = byte  # nodes and names, not the numbers of weights
     path = write(Path(_folder) / "altered.onnx", bytes(content))
     try:
         load_onnx(path)

@@ -1,12 +1,11 @@
-"""The pairs of the QuAC library, the classifier they were computed with, and real pairs."""
+"""What the QuAC library computes on our own images, and the same by us; README.md says how."""
 
 from __future__ import annotations
 
-import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,24 +18,30 @@ from napari_quac.explain.curve import Curve, trace_curve
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
+from napari_quac.explain.search import search
+from napari_quac.generators.opening import load_classifier, load_generator
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from shared_data import shared_data
+from parity.networks import CLASSES, SIZE, half_size_classifier, half_size_module
 
-CLASSES = ("cytosol", "mitochondrion", "synapse")
-FILES = {
-    "eager": "vnc_classifier_state_dict.pt",
-    "torchscript": "vnc_classifier.torchscript.pt",
-}
+FOLDER = Path(__file__).parent / "reference"
 PROCESSORS = {"default": Masking(), "no_blur": Masking(blur=1)}
 
 
 class Reference:
-    """What the QuAC library computes, and the same by us; each of ours is computed once."""
+    """The numbers of the QuAC library, and the same by us; each of ours is computed once.
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        The library's, in which keys of a pair begin with its number.
+    scripted : Path
+        Place for a TorchScript file of the classifier.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], scripted: Path) -> None:
         self._arrays = arrays
-        self._facts = facts
+        self._scripted = scripted
+        self._images = sorted((FOLDER / "generated").glob("*/*/*.png"))
         self.classifier: Callable[[str], Classifier] = cache(self._classifier)
         self.pair: Callable[[str, int], Pair] = cache(self._pair)
         self.attribution: Callable[[str, int, str], Attribution] = cache(self._attribution)
@@ -45,33 +50,32 @@ class Reference:
     def __getitem__(self, key: str) -> np.ndarray:
         return self._arrays[key]
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._arrays
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
 
-    def fact(self, number: int, key: str) -> Any:
-        """Return a completeness figure or class of a pair."""
-        return self._facts["pairs"][number][key]
+    def values(self, number: int, name: str) -> np.ndarray:
+        """Return a map as the library normalizes it: magnitudes from 0 to 1."""
+        raw = np.abs(self[f"pair{number}_raw_{name}"])
+        return (raw - raw.min()) / (raw.max() - raw.min())
+
+    def logit_difference(self, number: int) -> float:
+        """Return the change of the source's logit from the generated image to the query."""
+        query, generated = self[f"pair{number}_logits"]
+        source = self.pair("eager", number).source
+        return float(query[source] - generated[source])
 
     def _classifier(self, kind: str) -> Classifier:
-        return ClassifierRecipe(shared_data("checkpoints", FILES[kind]), class_names=CLASSES).load(
-            "cpu"
-        )
+        if kind == "eager":
+            return half_size_classifier()
+        torch.jit.script(half_size_module()).save(str(self._scripted))
+        return load_classifier(self._scripted, CLASSES, device="cpu", image_size=SIZE)
 
     def _pair(self, kind: str, number: int) -> Pair:
-        query, generated = (
-            torch.from_numpy((self[f"pair{number}_{role}"] + 1) / 2)
-            for role in ("query", "generated")
-        )
-        return make_pair(
-            Sample(f"pair{number}", query),
-            generated,
-            self.fact(number, "source_index"),
-            self.fact(number, "target_index"),
-            self.classifier(kind),
-        )
+        path, classifier = self._images[number], self.classifier(kind)
+        source, target = path.parent.parent.name, path.parent.name
+        query = Sample(path.stem, read_image(FOLDER / "source" / source / path.name))
+        classes = (classifier.class_index(name) for name in (source, target))
+        return make_pair(query, read_image(path), *classes, classifier)
 
     def _attribution(self, kind: str, number: int, method: str) -> Attribution:
         return attribute(
@@ -88,34 +92,34 @@ class Reference:
 
 
 @pytest.fixture(scope="session")
-def reference() -> Reference:
-    """Return the reference pairs; skipped where the data are absent."""
-    facts = json.loads(shared_data("quac_reference", "pairs.json").read_text())
-    with np.load(shared_data("quac_reference", "pairs.npz")) as file:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """Return the reference pairs."""
+    with np.load(FOLDER / "pairs.npz") as file:
         arrays = {key: file[key] for key in file}
-    return Reference(arrays, facts)
+    return Reference(arrays, tmp_path_factory.mktemp("scripted") / "classifier.pt")
 
 
 @pytest.fixture(scope="session")
-def real_pairs(reference: Reference) -> list[Pair]:
-    """Return 21 pairs of validation patches and images that were generated for them."""
-    generated = shared_data("vnc_generated", "latent")
-    patches = shared_data("vnc_patches", "validation")
-    classifier = reference.classifier("eager")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a result folder as the QuAC library writes it."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    with zipfile.ZipFile(FOLDER / "pipeline.zip") as file:
+        file.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example_pairs() -> tuple[Classifier, list[Pair]]:
+    """Return 18 pairs of the example, six of each source class, and their classifier."""
+    from napari_quac.example import load_example
+
+    example = load_example(18)
+    classifier = load_classifier(example.classifier_path, device="cpu")
+    generator = load_generator(example.generator_path, device="cpu")
     pairs = []
-    for folder in sorted(path for path in generated.glob("*/*") if path.is_dir()):
-        source, target = folder.parent.name, folder.name
-        files: list[Path] = sorted(folder.glob("*.png"))
-        for path in files[:: max(1, len(files) // 4)][:4]:
-            sample = Sample(path.stem, read_image(patches / source / path.name))
-            pairs.append(
-                make_pair(
-                    sample,
-                    read_image(path),
-                    CLASSES.index(source),
-                    CLASSES.index(target),
-                    classifier,
-                )
-            )
-    assert len(pairs) >= 20
-    return pairs[:21]
+    for index in range(18):
+        source = example.dataset.label(index)
+        target = (source + 1 + index // 9) % 3
+        steps = search(example.dataset[index], target, classifier, generator, source=source)
+        pairs.append(steps.result())
+    return classifier, pairs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
 from napari_quac.reports.task_images import images_of
 from napari_quac.testing import CLASSES, CornerSamples, corner_classifier, corner_generator
+from rounding import F32
 
 METHODS = ("d-ig", "random")
 EXPLAIN_FOLDER = Path(__file__).parent / "explain_folder"
@@ -59,7 +61,7 @@ def test_a_folder_that_explain_of_an_earlier_version_wrote_opens():
         assert report.methods == ("d-ig", "residual")
         entry = report.entries[0]
         assert (entry.sample_id, entry.source, entry.target, entry.label) == ("dark/a.npy", 0, 1, 0)
-        assert entry.quac_score == pytest.approx(0.8292919, abs=1e-6)
+        assert entry.quac_score == pytest.approx(0.8292919, abs=F32)
         assert len(entry.thresholds) == len(entry.mask_sizes) == 200
         assert entry.array("mask").sum() == 4
         for name in ("query", "generated", "attribution", "signed", "counterfactual"):
@@ -67,6 +69,17 @@ def test_a_folder_that_explain_of_an_earlier_version_wrote_opens():
         (failure,) = report.failures
         assert (failure.sample_id, failure.source, failure.target) == ("dark/b.npy", 0, 1)
         assert "No image was generated" in failure.error
+
+
+def test_an_index_names_no_folder_elsewhere(tmp_path):
+    shutil.copytree(EXPLAIN_FOLDER, tmp_path / "out")
+    index = tmp_path / "out/explanations.json"
+    text = index.read_text()
+    for folder in (str(EXPLAIN_FOLDER / "dark/a/bright"), "../elsewhere"):
+        index.write_text(text.replace('"dark/a/bright"', json.dumps(folder)))
+        assert index.read_text() != text
+        with pytest.raises(DataError, match="outside of its folder"):
+            open_report(tmp_path / "out")
 
 
 def test_a_missing_array_of_an_earlier_version_is_named(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from napari_quac.data.image_file import write_image
+from napari_quac.data.links import ALLOWED_FOLDERS
 from napari_quac.errors import DataError
 from napari_quac.reports.opening import open_report
 
@@ -301,3 +302,22 @@ def test_a_report_of_which_nothing_can_be_used_is_refused(tmp_path):
 def test_nothing_there(tmp_path):
     with pytest.raises(DataError, match="There is no"):
         open_report(tmp_path / "missing")
+
+
+def test_images_elsewhere_are_read_only_where_the_user_names_them(tmp_path, monkeypatch):
+    elsewhere, opened = tmp_path / "elsewhere", tmp_path / "opened"
+    secret = elsewhere / "private.npy"
+    elsewhere.mkdir()
+    np.save(secret, np.ones((1, 4, 4), np.float32))
+    write(opened / "reports/default_report.json", result(attribution_path=str(secret)))
+    with pytest.raises(DataError, match="lies outside of"):
+        open_report(opened).entries[0].read("attribution")
+    for re_root in ((str(elsewhere), str(elsewhere)), ("elsewhere", "elsewhere")):
+        report = open_report(opened, re_root)
+        if Path(re_root[1]).is_absolute():
+            assert report.entries[0].read("attribution").min() == 1
+        else:
+            with pytest.raises(DataError, match="lies outside of"):
+                report.entries[0].read("attribution")
+    monkeypatch.setenv(ALLOWED_FOLDERS, str(elsewhere))
+    assert open_report(opened).entries[0].read("attribution").min() == 1

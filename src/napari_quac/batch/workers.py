@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, one_line
 from napari_quac.networks.consent import consent_required
 
 CONNECT_SECONDS = 30
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
+    # dask opens these ports also without a dashboard; nothing answers there
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     # entries that the scheduler keeps of finished tasks, so that its memory does not grow
     "distributed.admin.low-level-log-length": 100,
     "distributed.admin.log-length": 100,
@@ -37,24 +42,49 @@ def start_workers(n: int) -> Iterator[Any]:
     Raises
     ------
     DataError
-        If the package ``distributed`` is not installed.
+        If the packages of the extra ``batch`` are not installed, or the processes do not start.
     """
     distributed = _import_distributed(f"{n} workers need")
     import dask
 
-    with (
-        dask.config.set(SETTINGS),
-        distributed.LocalCluster(
-            n_workers=n,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,
-            dashboard_address=None,
-            silence_logs="CRITICAL",
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with dask.config.set(SETTINGS), ExitStack() as stack:
+        try:
+            with _interrupts_blocked():
+                cluster = distributed.LocalCluster(
+                    n_workers=n,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=0,
+                    security=True,  # other users of this machine can reach its ports
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                    silence_logs="CRITICAL",
+                )
+                client = distributed.Client(stack.enter_context(cluster))
+                stack.enter_context(client)
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"{n} workers cannot be started ({one_line(error.__cause__ or error)}). Choose "
+                "fewer, or leave out --workers."
+            ) from error
         yield client
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Keep Control-C, which a terminal sends to all processes, from those that start in a block.
+
+    This process receives it after the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # its first start would unblock the signal
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -157,10 +187,11 @@ def disable_malloc_trim() -> bool:
 
 def _import_distributed(subject: str) -> Any:
     try:
+        import cryptography  # noqa: F401 - certificates of local workers
         import distributed
     except ImportError as error:
         raise DataError(
-            f"{subject} the package 'distributed': pip install 'napari-quac[batch]'. One process "
-            "works without it."
+            f"{subject} packages that are not installed ({error.name}): pip install "
+            "'napari-quac[batch]'. One process works without them."
         ) from error
     return distributed

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from napari_quac.data.links import check_hdf5
 from napari_quac.errors import DataError, SeveralArraysError
 from napari_quac.file_probe import probe_file
 from napari_quac.reading import check_regular_file, reading_errors
@@ -53,6 +54,7 @@ def open_hdf5(path: Path, dataset: str) -> tuple[Any, dict[str, Any], str]:
         try:
             names = [] if dataset else _array_names(file)
             dataset = names[0] if len(names) == 1 else dataset
+            check_hdf5(file, dataset, path)
             array = file[dataset] if dataset and dataset in file else None
             if not isinstance(array, h5py.Dataset):
                 content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"

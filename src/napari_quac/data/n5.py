@@ -108,7 +108,7 @@ class N5Array:
         compression = compression if isinstance(compression, dict) else {"type": compression}
         self._codec = str(compression.get("type") or "raw")
         self._use_zlib = bool(compression.get("useZlib", False))
-        self._read_block = read_block or _bytes_of
+        self._read_block = read_block or read_file
         if self._codec not in CODECS:
             raise DataError(
                 f"'{folder}': codec '{self._codec}' is none of {', '.join(CODECS)}. Convert it."
@@ -216,5 +216,6 @@ def _decode_lz4(raw: bytes, n_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def read_file(path: Path) -> bytes | None:
+    """Return the bytes of a block; None if it is missing."""
     return read_bytes(path, MAX_BLOCK) if is_regular_file(path) else None

@@ -6,12 +6,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_quac.data import n5
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.hdf5_file import open_hdf5
+from napari_quac.data.links import local_store, require_inside, require_numbers
 from napari_quac.data.npy_file import open_npy
 from napari_quac.data.place import Transform
 from napari_quac.data.tiff_volume import open_tiff
@@ -157,6 +159,7 @@ def _plain(
     grid: Grid | None = None,
 ) -> Volume:
     """Return the volume of an array without OME metadata; four axes mean channels first."""
+    require_numbers(array, name)
     n_axes = len(array.shape)
     if n_axes == 4 and array.shape[-1] <= MAX_CHANNELS < array.shape[0]:
         raise DataError(
@@ -196,8 +199,10 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
 
     place = f"{path.name}/{dataset}" if dataset else path.name
     try:
-        root: Any = zarr.open(path, mode="r")
+        root: Any = zarr.open(local_store(path), mode="r")
         node: Any = root[dataset] if dataset else root
+    except DataError:
+        raise
     except Exception as error:
         inside = _zarr_arrays(path)
         hint = f" Arrays in it: {', '.join(inside)}." if inside else ""
@@ -221,7 +226,7 @@ def _group_above(path: Path) -> Any:
 
     if not any((path.parent / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
         return None
-    return zarr.open_group(path.parent, mode="r")
+    return zarr.open_group(local_store(path.parent), mode="r")
 
 
 def _attributes_above(path: Path) -> dict[str, Any]:
@@ -317,6 +322,7 @@ def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, place: str)
             ) from error
         if len(array.shape) != ome.n_axes:
             raise ValueError(f"{len(array.shape)} axes, but its metadata describe {ome.n_axes}")
+        require_numbers(array, f"{place}/{entry.path}")
     fixed = [0] * (ome.n_axes - ome.n_spatial)
     if ome.channel_axis is not None:
         check_channel(channel, array.shape[ome.channel_axis], place)
@@ -342,6 +348,7 @@ def _zarr_arrays(path: Path) -> list[str]:
 
 def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
     folder = path / dataset
+    require_inside(folder, path, path.name)
     if n5.is_array(folder):
         above = n5.read_attributes(folder.parent) if dataset else {}
         return _plain_n5(path, folder, above, _stem(dataset or path.name), channel)
@@ -355,6 +362,11 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
         return _open_n5(path, inside[0], channel)
     place = f"{path.name}/{dataset}" if dataset else path.name
     raise _choice_error(f"'{place}' is not an N5 array", inside)
+
+
+def _block_inside(container: Path, path: Path) -> bytes | None:
+    require_inside(path, container, container.name)
+    return n5.read_file(path)
 
 
 def _n5_arrays(path: Path) -> list[str]:
@@ -397,7 +409,7 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
 def _plain_n5(
     path: Path, folder: Path, outer: Mapping[str, Any], name: str, channel: int
 ) -> Volume:
-    array = n5.N5Array(folder)
+    array = n5.N5Array(folder, partial(_block_inside, path))
     return _plain(array, {**outer, **array.attributes}, name, path, channel, True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from qtpy.QtWidgets import QCheckBox, QComboBox
 from superqt.utils import signals_blocked
 
+from napari_quac.gui.slots import slot
 from napari_quac.gui.widgets import choose_entry
 from napari_quac.live.choices import Choices
 
@@ -44,8 +45,8 @@ def bind(choices: Choices, field: str, widget: Any) -> None:
             with signals_blocked(widget):
                 write(choice)
 
-    changed.connect(to_choices)
-    getattr(choices.events, field.partition(".")[0]).connect(to_widget)
+    changed.connect(slot(to_choices))
+    getattr(choices.events, field.partition(".")[0]).connect(slot(to_widget))
     to_widget()
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from napari_quac.gui.panels.status_panel import QUIET
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.window import dock_of
 from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.save_explanations import ExplanationSaver
@@ -32,6 +34,7 @@ def take_closed_session(viewer: Any) -> ClosedSession | None:
     return _closed.pop(viewer.window, None)
 
 
+@slots
 class CloseGuard(QObject):
     """Asks once before the user closes a dock, or its window, with something to lose.
 
@@ -115,6 +118,7 @@ class CloseGuard(QObject):
         n_unsaved = len(self._session.cache.unsaved)
         box = QMessageBox(self._widget)
         box.setObjectName("close_question")
+        box.setTextFormat(Qt.TextFormat.PlainText)
         box.setWindowTitle("Close napari?" if window_closes else "Close QuAC?")
         box.setText("\n\n".join(losses(self._session, self._training, window_closes)))
         button = QMessageBox.ButtonRole
@@ -129,7 +133,7 @@ class CloseGuard(QObject):
         }
         for widget, tip in tips.items():
             if widget is not None:
-                widget.setToolTip(tip)
+                widget.setToolTip(plain(tip))
                 widget.setObjectName(f"close_{widget.text().split()[0].lower()}")
         box.setDefaultButton(save or keep)
         box.setEscapeButton(keep)
@@ -145,7 +149,7 @@ class CloseGuard(QObject):
             if clicked is close:
                 proceed()
 
-        box.finished.connect(react)
+        box.finished.connect(slot(react))
         box.open()
 
     def _is_harmless(self) -> bool:

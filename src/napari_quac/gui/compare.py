@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.gui.layers import NAMES, LayerSync
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.world_units import fit_view
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
@@ -27,6 +28,7 @@ CHARACTER_WIDTH = 1.0
 TITLE_MARGIN = 16
 
 
+@slots
 class Comparison(QObject):
     """Changes the visibility of layers for a comparison, and restores it afterwards.
 
@@ -81,6 +83,7 @@ class Comparison(QObject):
         stack = self._sync.stack.layers
         return {name: stack[f"{name} panel"] for name in NAMES if f"{name} panel" in stack}
 
+    @slot
     def hold(self) -> None:
         """Show only the query, or only the hybrid if it was hidden."""
         layers = self._sync.layers
@@ -92,6 +95,7 @@ class Comparison(QObject):
         for name, layer in layers.items():
             _show(layer, name == other_image)
 
+    @slot
     def release(self) -> None:
         """Restore the visibility of the layers."""
         before, self._before_blink = self._before_blink, None
@@ -140,10 +144,12 @@ class Comparison(QObject):
         self._connections.close()
         self._sync.layers_changed.disconnect(self._on_layers)
 
+    @slot
     def _redraw(self) -> None:
         if self.is_side_by_side:
             self._later.start()
 
+    @slot
     def _fit(self) -> None:
         """Fit the view to the panels, also if napari has given them their size only now."""
         panels = list(self.panels.values())
@@ -162,6 +168,7 @@ class Comparison(QObject):
                 _show(layer, False)
         self._later.start()
 
+    @slot
     def _draw_panels(self) -> None:
         if self._sync.has_pending_update:  # layers of the sample before, perhaps with other axes
             self._later.start()

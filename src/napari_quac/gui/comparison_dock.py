@@ -23,7 +23,8 @@ from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
-from napari_quac.gui.text import ElidedLabel, estimated
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import ElidedLabel, estimated, plain
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 from napari_quac.live.speeds import Speeds
@@ -50,6 +51,7 @@ TRUTH_COLUMNS = (6, 7, 8)
 WIDE = 960  # width in pixels that fits table and pictures
 
 
+@slots
 class ComparisonDock(QWidget):
     """Displays ``results.comparison``; a click on a row or a picture selects that method."""
 
@@ -72,7 +74,7 @@ class ComparisonDock(QWidget):
         ui.prepare_table(self.table, "comparison_table")
         for index, (title, _, _, tooltip) in enumerate(COLUMNS):
             header_cell = QTableWidgetItem(title)
-            header_cell.setToolTip(tooltip)
+            header_cell.setToolTip(plain(tooltip))
             self.table.setHorizontalHeaderItem(index, header_cell)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -113,6 +115,7 @@ class ComparisonDock(QWidget):
         super().resizeEvent(event)
         self._arrange()
 
+    @slot
     def _arrange(self) -> None:
         wide = self.width() >= WIDE
         pictures = self.pictures_button.isChecked()
@@ -190,7 +193,7 @@ class ComparisonDock(QWidget):
             measure = getattr(entry, attribute)
             text = "" if measure is None else format(measure, form)
             cell = QTableWidgetItem("–" if entry.reason and title == "score" else text)
-            cell.setToolTip(entry.reason or tooltip)
+            cell.setToolTip(plain(entry.reason or tooltip))
             if index:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(number, index, cell)
@@ -217,12 +220,15 @@ class ComparisonDock(QWidget):
             tile = self.tiles.get(entry.method) or self._new_tile(entry.method)
             tile.setText(f"{entry.true_name}  {entry.score:.2f}")
             tile.setToolTip(
-                f"Show {entry.method}: map, mask at the optimum (yellow) and curve, along a "
-                f"{self._choices.size_axis} axis of mask sizes."
+                plain(
+                    f"Show {entry.method}: map, mask at the optimum (yellow) and curve, along a "
+                    f"{self._choices.size_axis} axis of mask sizes."
+                )
             )
             self._tile_row.removeWidget(tile)
             self._tile_row.insertWidget(position, tile)
 
+    @slot
     def _draw_next(self) -> None:
         """Draw one picture that is missing or no longer right; the rest in later turns."""
         compared, colors, axis = self._results.comparison, self._colors, self._choices.size_axis
@@ -244,7 +250,7 @@ class ComparisonDock(QWidget):
         tile.setIconSize(QSize(SIDE, SIDE + GAP + CURVE_HEIGHT))
         tile.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         tile.setFixedWidth(SIDE + 36)
-        tile.clicked.connect(lambda _=False, name=name: self.method_picked.emit(name))
+        tile.clicked.connect(slot(lambda _=False, name=name: self.method_picked.emit(name)))
         self._group.addButton(tile)
         self.tiles[name] = tile
         return tile

@@ -10,6 +10,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.panels.network_card import Card
+from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import column
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -27,6 +28,7 @@ class _Question:
     use: Callable[[], None]
 
 
+@slots
 class ConsentCard(QWidget):
     """Asks once about all programs that an opened file or a parameter names.
 

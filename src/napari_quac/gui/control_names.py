@@ -8,6 +8,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QAbstractButton, QWidget
 
+from napari_quac.gui.text import plain
+
 TOOLTIPS: dict[str, Any] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
 """Tooltips by object name, for controls without a tooltip in the code."""
 NAMES: dict[str, str] = TOOLTIPS.pop("names")
@@ -22,7 +24,7 @@ def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
     widget.setObjectName(name)
     base, _, number = name.rpartition("_")
     pattern = f"{base}_*" if number.isdecimal() else name
-    widget.setToolTip(tooltip or TOOLTIPS.get(name) or TOOLTIPS.get(pattern, ""))
+    widget.setToolTip(plain(tooltip or TOOLTIPS.get(name) or TOOLTIPS.get(pattern, "")))
     if name in NAMES:
         widget.setAccessibleName(NAMES[name])
     elif pattern in NAMES:

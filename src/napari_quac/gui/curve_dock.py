@@ -13,6 +13,8 @@ from napari_quac.explain.size_axis import SIZE_AXES
 from napari_quac.gui.binding import bind
 from napari_quac.gui.palette import Palette, line_style
 from napari_quac.gui.plots import CurvePlot
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import column, discard, link_button, menu, row, scroll_area
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -54,7 +56,7 @@ class CurveLegend(QWidget):
             same = same_computation(explanation, by_method.values())
             title = f"{name} = {same}" if same else explanation.attribution.true_name
             button.setText(f"{title}  {number}")
-            button.setToolTip(legend_tooltip(explanation, same))
+            button.setToolTip(plain(legend_tooltip(explanation, same)))
             button.setChecked(name == selected)
 
     def _match(self, names: list[str]) -> None:
@@ -129,6 +131,7 @@ def line_sample(colors: Palette, method: str) -> QPixmap:
     return picture
 
 
+@slots
 class CurveDock(QWidget):
     """Displays curves and legend, and emits the picked position or method.
 
@@ -192,6 +195,7 @@ class CurveDock(QWidget):
         self._legend_area.setFixedWidth(width)
         self.axis_menu.setFixedWidth(width)
 
+    @slot
     def show_curves(self) -> None:
         """Draw the curves of all explanations."""
         explanations = self._results.explanations

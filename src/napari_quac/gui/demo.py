@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEventLoop, QObject, QTimer
+from qtpy.QtWidgets import QApplication
 
+from napari_quac import interruption
 from napari_quac.errors import QuacError
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import connect
 from napari_quac.live.failure import Failure
 
 TIMEOUT_SECONDS = 300
 DOCK_NAME = "QuAC"
+SIGNAL_MS = 200
 
 
+@slots
 class _Demo(QObject):
     """Runs the steps of the demo one after the other."""
 
@@ -59,6 +64,7 @@ class _Demo(QObject):
             inputs=("loaded_samples", "loaded_classifier"),
         )  # fmt: skip
 
+    @slot
     def _select(self, index: int) -> None:
         dataset, choices = self._dock.results.loaded_samples, self._dock.choices
         if dataset is None:
@@ -70,6 +76,7 @@ class _Demo(QObject):
         else:
             choices.sample_index = index
 
+    @slot
     def _explain(self) -> None:
         if not self._dock.is_closed:
             self._dock.explain()
@@ -102,6 +109,24 @@ def open_demo(viewer: Any, side_by_side: bool = True) -> QuacDock:
     return dock
 
 
+def run_until_closed() -> None:
+    """Run napari until its windows are closed, or Control-C or SIGTERM closes them.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal came.
+    """
+    import napari
+
+    timer = QTimer()
+    connect(timer.objectName, timer.timeout)  # Python handles signals only between its own calls
+    timer.start(SIGNAL_MS)
+    with interruption.calling(QApplication.quit):
+        napari.run()
+    timer.stop()
+
+
 def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = True) -> Path:
     """Run the demo, write a screenshot of the whole window, and close it.
 
@@ -127,7 +152,7 @@ def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = 
     loop = QEventLoop()
     failures: list[Failure] = []
     dock = open_demo(viewer, side_by_side)
-    dock.explained.connect(lambda: QTimer.singleShot(1500, loop.quit))
+    dock.explained.connect(slot(lambda: QTimer.singleShot(1500, loop.quit)))
 
     def on_failed(fault: Failure) -> None:
         failures.append(fault)

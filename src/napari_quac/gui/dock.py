@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,14 @@ from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.scale_bar import ScaleBar
+from napari_quac.gui.slots import add_report, remove_report, slot, slots
 from napari_quac.gui.source_layers import SourceLayers
 from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.widgets import connect, debouncer
 from napari_quac.gui.window import MainThread, WindowWatch
 from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.closed_session import ClosedSession
-from napari_quac.live.failure import Failure
+from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import prepare_lane
 from napari_quac.live.session import Session
 from napari_quac.live.training import Training
@@ -49,6 +50,7 @@ AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
 
 
+@slots
 class QuacDock(DockPanels):
     """The widget that the plugin contributes.
 
@@ -109,8 +111,9 @@ class QuacDock(DockPanels):
         self.keys = KeyBindings(napari_viewer, self, docks)
         # the last resort, without a reference to this object, if it is destroyed without shut_down
         parts = (self._main_thread, self.lane, self.training, self._collections)
-        self.destroyed.connect(partial(_close, parts))
+        self.destroyed.connect(slot(partial(_close, parts)))
         self._show_next_step()
+        add_report(self._report)
         if previous is not None:
             self.controller.announce()
             self._restore_layout(previous.layout)
@@ -154,12 +157,14 @@ class QuacDock(DockPanels):
         self.show_explore = partial(focus, "explore", threshold.slider, self.search.explain_button)
         self.show_study = partial(focus, "study")
 
+    @slot
     def try_example(self) -> None:
         """Open the example with its networks."""
         self.session.open_example()
         self.stages.show_stage("explore")
         self.networks.set_open(False)
 
+    @slot
     def try_example_volume(self) -> None:
         """Open the volume of the example with its synapses as points, and its networks."""
         self.status.forget_failure()
@@ -169,10 +174,12 @@ class QuacDock(DockPanels):
         """Show all images side by side, or as a stack."""
         self.comparison.set_side_by_side(not self.comparison.is_side_by_side)
 
+    @slot
     def show_keys(self) -> None:
         """Show the table of keys over the window, or close it."""
         show_keys(self, palette_of(self.viewer.theme))
 
+    @slot
     def show_layers(self) -> None:
         """Restore layers and docks that were closed."""
         self.layers.show_layers()
@@ -180,17 +187,20 @@ class QuacDock(DockPanels):
         self.bottom_docks.show()
         self._show_missing()
 
+    @slot
     def compare_methods(self, n_samples: int = 0) -> None:
         """Compare all methods on the displayed pair, or on a number of samples."""
         self.bottom_docks.show_comparison()
         self.session.compare_methods(int(n_samples))
 
+    @slot
     def _save_plan(self, path: Path) -> None:
         self.session.save_plan(path, Path(self.all_samples.many_card.folder.text()).expanduser())
 
     def _show_plan_output(self, folder: Path) -> None:
         self.all_samples.many_card.folder.setText(str(folder))
 
+    @slot
     def _use_trained_generator(self, path: Path, is_path: bool) -> None:
         """Open a trained generator in *Exaggerate* if it produces paths, else as generator."""
         if is_path:
@@ -218,46 +228,53 @@ class QuacDock(DockPanels):
         """True if the dock was closed; its threads end after their current step."""
         return self._is_closed
 
+    @slot
     def shut_down(self, window_closes: bool = False) -> None:
         """Stop all work without waiting for it, and release the viewer; the layers stay."""
         if self._is_closed:
             return
         self._is_closed = True
-        for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
-                      self._scroll_to_training):  # fmt: skip
-            timer.cancel()
-        self.opening.close()
-        if window_closes:
-            self.session.cache.close()
-        else:
-            keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
-        self._main_thread.close()
-        self._collections.close()
-        self._style.close()
-        self.training.close(timeout=0)
-        self.session.close(timeout=0)
-        self.points.close()
-        self.scale_bar.close()
-        self.mixed_units.close()
-        for signal in self._theme_signals():
-            signal.disconnect(self._on_theme)
-        for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
-                      self.deformation, self.exaggeration):  # fmt: skip
-            panel.close_panel()
-        self.region_view.close(window_closes)
-        self.patch_view.close()
-        self.keys.close(window_closes)
-        self.all_samples.close_dock()
+        for step in self._closing_steps(window_closes):
+            slot(step)()  # one that fails keeps no other from closing
+        remove_report(self._report)
+
+    def _closing_steps(self, window_closes: bool) -> Iterator[Callable[[], Any]]:
+        """Return what closes the parts of the dock, in their order."""
+        yield from (
+            timer.cancel
+            for timer in (self._draw_curves, self._announce_explained,
+                          self._scroll_to_preprocessing, self._scroll_to_training)
+        )  # fmt: skip
+        yield self.opening.close
+        yield self.session.cache.close if window_closes else self._keep_session
+        yield from (self._main_thread.close, self._collections.close, self._style.close)
+        yield partial(self.training.close, timeout=0)
+        yield partial(self.session.close, timeout=0)
+        yield from (self.points.close, self.scale_bar.close, self.mixed_units.close)
+        yield from (partial(signal.disconnect, self._on_theme) for signal in self._theme_signals())
+        yield from (
+            panel.close_panel
+            for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
+                          self.deformation, self.exaggeration)
+        )  # fmt: skip
+        yield partial(self.region_view.close, window_closes)
+        yield self.patch_view.close
+        yield partial(self.keys.close, window_closes)
+        yield self.all_samples.close_dock
         if not window_closes:
-            self.comparison.close()
-        self.layers.close()
-        self.warp_layers.close()
-        self.stack_slider.close()
-        self.sources.close()
-        self.layer_stack.close()
-        self._window_watch.end(window_closes)
-        self.close_guard.end()
-        self.bottom_docks.close(window_closes)
+            yield self.comparison.close
+        yield from (self.layers.close, self.warp_layers.close, self.stack_slider.close,
+                    self.sources.close, self.layer_stack.close)  # fmt: skip
+        yield partial(self._window_watch.end, window_closes)
+        yield self.close_guard.end
+        yield partial(self.bottom_docks.close, window_closes)
+
+    def _keep_session(self) -> None:
+        keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
+
+    def _report(self, error: BaseException) -> None:
+        """Show what went wrong in a slot."""
+        self.controller.failed.emit(failure("window", "updating the window", error))
 
     def _layout(self) -> dict[str, Any]:
         """Return the stage, the folded sections and the folder of *Explain these*."""
@@ -290,11 +307,12 @@ class QuacDock(DockPanels):
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
+        self.networks.consent.asked.connect(partial(self.stages.reveal, self.networks))
         self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
         self.controller.failed.connect(self._on_failed)
         session.requested.connect(status.forget_failure)
-        session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
+        session.explanation_requested.connect(slot(partial(self.stages.show_stage, "explore")))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
         status.sections = {
@@ -306,18 +324,18 @@ class QuacDock(DockPanels):
         }  # fmt: skip
         status.section_requested.connect(self._show_section)
         for message in self.findChildren(Message):
-            message.requested.connect(session.perform)
+            message.requested.connect(slot(session.perform))
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
         self.opening = Opening(self, self.settings)
-        self.start.open_requested.connect(self.opening.show_menu)
-        self.start.recent_requested.connect(self.opening.show_recent)
+        self.start.open_requested.connect(slot(self.opening.show_menu))
+        self.start.recent_requested.connect(slot(self.opening.show_recent))
         self.stages.open_button.clicked.connect(
-            lambda: self.opening.show_menu(self.stages.open_button)
+            slot(lambda: self.opening.show_menu(self.stages.open_button))
         )
-        self.search.explain_requested.connect(session.explain)
-        self.search.question.neighbor_picked.connect(session.pick_neighbor)
-        self.without_generator.explain_requested.connect(session.explain)
+        self.search.explain_requested.connect(slot(session.explain))
+        self.search.question.neighbor_picked.connect(slot(session.pick_neighbor))
+        self.without_generator.explain_requested.connect(slot(session.explain))
         self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.samples.layer_used.connect(self.sources.use)
@@ -326,7 +344,7 @@ class QuacDock(DockPanels):
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
-        self.navigator.next_misprediction_requested.connect(session.next_misprediction)
+        self.navigator.next_misprediction_requested.connect(slot(session.next_misprediction))
         self.threshold.blink_held.connect(self.comparison.blink)
         self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.threshold.show_layers_requested.connect(self.show_layers)
@@ -337,18 +355,18 @@ class QuacDock(DockPanels):
             self.comparison.side_by_side_changed.connect(view.set_side_by_side)
         self.regions.back_requested.connect(self.back_to_patch)
         self.layers.layers_changed.connect(self._show_missing)
-        self.all_samples.measure_requested.connect(session.measure)
+        self.all_samples.measure_requested.connect(slot(session.measure))
         self.all_samples.many.begun.connect(status.forget_failure)
-        self.all_samples.open_requested.connect(session.open_explanations)
-        self.all_samples.dropped.connect(session.open_path)
+        self.all_samples.open_requested.connect(slot(session.open_explanations))
+        self.all_samples.dropped.connect(slot(session.open_path))
         self.all_samples.many_card.save_plan_requested.connect(self._save_plan)
-        self.all_samples.many_card.open_plan_requested.connect(session.open_plan)
+        self.all_samples.many_card.open_plan_requested.connect(slot(session.open_plan))
         self.methods.compare_requested.connect(self.compare_methods)
         self.methods_compared.pair_requested.connect(self.compare_methods)
         self.methods_compared.samples_requested.connect(self.compare_methods)
-        self.methods_compared.method_picked.connect(session.show_method)
+        self.methods_compared.method_picked.connect(slot(session.show_method))
         self.curve_dock.threshold_picked.connect(self.threshold.pick)
-        self.curve_dock.method_picked.connect(session.show_method)
+        self.curve_dock.method_picked.connect(slot(session.show_method))
         self.bottom_docks.changed.connect(self._show_missing)
         connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)

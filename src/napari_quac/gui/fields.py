@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.gui.control_names import prepare
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import plain
 
 LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
 NUMBER_CHARACTERS = 6
@@ -30,6 +32,7 @@ _MODIFIER = Qt.KeyboardModifier
 COMMAND_KEYS = _MODIFIER.ControlModifier | _MODIFIER.AltModifier | _MODIFIER.MetaModifier
 
 
+@slots
 class WholeTip:
     """Mixin: a tooltip begins with the text of the widget if it does not fit.
 
@@ -75,8 +78,8 @@ class WholeTip:
         whole = self.whole_tip
         if not self._completed or widget.toolTip() != self._completed:
             self._tip = widget.toolTip()
-        self._completed = whole
-        widget.setToolTip(whole)
+        self._completed = plain(whole)
+        widget.setToolTip(self._completed)
 
     def _on_text_changed(self, *_: Any) -> None:
         if self._completed:
@@ -113,6 +116,7 @@ class Menu(WholeTip, QComboBox):
         super().showPopup()
 
 
+@slots
 class ElidedButton(WholeTip, QToolButton):
     """Button without a frame whose text is elided where it does not fit."""
 
@@ -152,6 +156,7 @@ class ElidedButton(WholeTip, QToolButton):
         painter.end()
 
 
+@slots
 class TextField(WholeTip, QLineEdit):
     """Field for a line of text."""
 

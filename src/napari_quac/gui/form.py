@@ -17,6 +17,8 @@ from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.gui.control_names import name_after, prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import WrappedCaption
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import button, check_box, column, grid
 
 T = TypeVar("T")
@@ -87,6 +89,7 @@ class FormField:
             self._exact, self._rounded = value, self._widget.value
 
 
+@slots
 class Form(QWidget, Generic[T]):
     """A form that edits a frozen dataclass; each change creates a new instance.
 
@@ -137,7 +140,7 @@ class Form(QWidget, Generic[T]):
             field = FormField(parameter, initial, f"{name}_{parameter.name}")
             if parameter.kind is not bool:  # a check box has its own label
                 label = WrappedCaption(parameter.name.replace("_", " "))
-                label.setToolTip(parameter.help)
+                label.setToolTip(plain(parameter.help))
                 cells.addWidget(label, row, 0)
             if field.switch is not None:
                 cells.addWidget(field.switch, row, 1)

@@ -19,6 +19,8 @@ from contextlib import suppress
 
 from qtpy.QtCore import QTimer
 
+from napari_quac.gui.slots import slot
+
 INTERVAL_MS = 1000
 MOST_OBJECTS = 25_000
 """That many are walked through in about 10 ms, also when napari collects."""
@@ -45,6 +47,7 @@ class ShortCollections:
         if cls._is_active:
             self._timer.start()
 
+    @slot
     def collect(self) -> None:
         """Collect what is there; leave out large numbers of objects, such as imported modules."""
         if len(gc.get_objects(generation=2)) > MOST_OBJECTS:

@@ -8,11 +8,13 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slot, slots
 
 MOST_WIDGETS = 200
 """That many are polished in 20 to 40 ms; the whole dock has more than a thousand."""
 
 
+@slots
 class GradualStyle(QObject):
     """Sets the style sheet of some widgets, and of later children of the first, such as dialogs.
 
@@ -62,6 +64,7 @@ class GradualStyle(QObject):
                 child.setStyleSheet(self._sheet)
         return False
 
+    @slot
     def _style_next(self) -> None:
         if self._pending:
             self._pending.pop(0).setStyleSheet(self._sheet)

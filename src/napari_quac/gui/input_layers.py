@@ -21,10 +21,12 @@ from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.fields import Menu
 from napari_quac.gui.layer_stack import is_result
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped
 from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow
 
 
+@slots
 class LayerMenu(Menu):
     """The user's layers of one type, without results; a layer that is renamed stays chosen.
 

@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.gui.slots import slot, slots
+
 
 @dataclass(frozen=True)
 class Key:
@@ -80,6 +82,7 @@ UNDO_FIELDS = (
 """Fields whose edits are recorded in the history; see :class:`EditHistory`."""
 
 
+@slots
 class KeyBindings(QObject):
     """Keys of the docks and the canvas.
 
@@ -157,8 +160,8 @@ class KeyBindings(QObject):
         if key.key == BOUND_BY_QT:  # keyboards on which it is typed with Shift
             shortcut.setKeys([QKeySequence(key.sequence), QKeySequence(f"Shift+{key.sequence}")])
         press = partial(self._press, key)
-        shortcut.activated.connect(press)
-        shortcut.activatedAmbiguously.connect(press)
+        shortcut.activated.connect(slot(press))
+        shortcut.activatedAmbiguously.connect(slot(press))
         shortcut.setAutoRepeat(not key.held)
         return shortcut
 
@@ -179,7 +182,7 @@ class KeyBindings(QObject):
     def _give_undo(self, field: QWidget) -> None:
         """Leave undo to the field while its text differs from what was entered, then take it."""
         edit = field.lineEdit() if isinstance(field, QAbstractSpinBox) else field
-        edit.editingFinished.connect(partial(edit.setModified, False))
+        edit.editingFinished.connect(slot(partial(edit.setModified, False)))
         field.installEventFilter(self)
         self._watched.append(field)
 
@@ -197,8 +200,9 @@ class KeyBindings(QObject):
             yield
             action(False)
 
-        return hold if key.held else press
+        return slot(hold if key.held else press)
 
+    @slot
     def _press(self, key: Key) -> None:
         action = getattr(self._dock, key.action)
         if not key.held:

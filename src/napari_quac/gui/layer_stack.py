@@ -15,6 +15,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.place import Transform
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.window import canvas_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ TYPES = {"image": Image, "labels": Labels, "points": Points, "shapes": Shapes, "
 _OPEN: WeakSet[LayerStack] = WeakSet()
 
 
+@slots
 class LayerStack(QObject):
     """The only object that adds, places, orders, updates and removes layers of results.
 
@@ -294,6 +296,7 @@ class LayerStack(QObject):
         if wanted not in (tuple(map(str, layer.units)), tuple(f"{u:~}" for u in layer.units)):
             layer.units = wanted
 
+    @slot
     def _select_canvas(self, event: Any) -> None:
         """Make the canvas current before napari deletes the OpenGL programs of a layer.
 
@@ -319,6 +322,7 @@ class LayerStack(QObject):
                     self.user_removed.emit(role)
                 self.changed.emit()
 
+    @slot
     def _emit_data_events(self) -> None:
         layers = [self.layers[role] for role in self._silent]
         self._silent.clear()

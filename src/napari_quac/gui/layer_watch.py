@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_quac.gui.slots import slots
+
 PLACE_EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units")
 NO_POINT = -1
 
 
+@slots
 class LayerWatch:
     """Reports that data or place of a layer have changed; names, order and looks do not count.
 

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.world_units import fit_view, to_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.connections import Connections
@@ -72,6 +73,7 @@ def _rgb(color: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
+@slots
 class LayerSync(QObject):
     """Keeps the five layers true to the results.
 
@@ -228,6 +230,7 @@ class LayerSync(QObject):
         self._set = {name: key for name, key in self._set.items() if name in self.stack.layers}
         self.layers_changed.emit()
 
+    @slot
     def _sync_all(self) -> None:
         """Update what is there, and replace or add one layer; the rest in later turns."""
         if self._results.sample is None or self._paused:

@@ -9,6 +9,7 @@ from qtpy.QtGui import QMouseEvent, QPaintEvent
 from qtpy.QtWidgets import QSlider, QStyle, QStyleOptionSlider, QStylePainter
 
 from napari_quac.gui.control_names import prepare
+from napari_quac.gui.slots import slots
 
 TRAVEL = 10_000
 """Units of the whole travel; finer than the pixels of any slider."""
@@ -41,6 +42,7 @@ def step_travel(places: ArrayLike) -> NDArray[np.float64]:
     return travel
 
 
+@slots
 class MaskSlider(QSlider):
     """A horizontal slider with one value for each mask, drawn at the travel of the mask.
 

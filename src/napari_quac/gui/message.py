@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QDialog, QPlainTextEdit, QWidget
 
 from napari_quac.gui.option_names import with_controls
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, column, link_button, row
 from napari_quac.live.failure import ACTIONS, Failure, Note
@@ -18,6 +19,7 @@ MAX_LINES = 3
 UNSET = "Suggested action"
 
 
+@slots
 class Message(QWidget):
     """A text in at most three lines; buttons for its action and for the whole of it.
 
@@ -40,7 +42,7 @@ class Message(QWidget):
         self.label = WrappedLabel("", name, role, n_lines, MAX_LINES)
         self.action_button = button("", f"{name}_message_action", "Do what the message suggests.")
         self.action_button.setAccessibleName(UNSET)
-        self.action_button.clicked.connect(lambda: self.requested.emit(self._action))
+        self.action_button.clicked.connect(slot(lambda: self.requested.emit(self._action)))
         self.details_button = link_button(
             "Details", f"{name}_message_details", "Show the whole message, to read and to copy.",
             self.show_details,
@@ -94,13 +96,14 @@ class Message(QWidget):
                 self._followed = last
                 self.show_failure(last)
 
-        problems.changed.connect(show)
+        problems.changed.connect(slot(show))
 
+    @slot
     def show_details(self) -> None:
         """Show the whole message in a window of its own."""
         self.close_details()
         window = self._window = DetailsWindow(self._details or self.text(), self)
-        window.finished.connect(lambda _: self._on_closed(window))
+        window.finished.connect(slot(lambda _: self._on_closed(window)))
         window.show()
 
     def close_details(self) -> None:
@@ -150,6 +153,7 @@ class DetailsWindow(QDialog):
         metrics = self.fontMetrics()
         self.resize(metrics.averageCharWidth() * 80, metrics.height() * 16)
 
+    @slot
     def copy(self) -> None:
         """Copy the text to the clipboard."""
         clipboard = QApplication.clipboard()

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QDialog, QLabel, QWidget
 
 from napari_quac.data.place import unit_of_length
 from napari_quac.gui.layer_stack import is_result
+from napari_quac.gui.slots import slots
 from napari_quac.gui.window import canvas_of
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
@@ -23,6 +24,7 @@ WARNING = "Inconsistent units across layers"
 """Beginning of napari's warning."""
 
 
+@slots
 class MixedUnits(QObject):
     """Names a layer that is not to scale with the sample, in place of napari's warnings.
 

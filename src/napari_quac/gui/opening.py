@@ -14,6 +14,8 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.errors import DataError
 from napari_quac.gui.layout_state import read_layout, restore_layout
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import debouncer
 from napari_quac.live.choices import ReportFolder
 from napari_quac.live.connections import Connections
@@ -38,6 +40,7 @@ KEPT = ("samples", "classifier", "generator", "settings", "sample_index", "filte
         "sort_ascending", "shown_method", "threshold", "report_source", "class_map")  # fmt: skip
 
 
+@slots
 class Opening(QObject):
     """Opens files for a dock, and remembers them.
 
@@ -138,11 +141,12 @@ class Opening(QObject):
     ) -> None:
         entry = menu.addAction(text.replace("&", "&&"))
         entry.setObjectName(name)
-        entry.setToolTip(tooltip or text)
-        entry.triggered.connect(lambda _=False: action())
+        entry.setToolTip(plain(tooltip or text))
+        entry.triggered.connect(slot(lambda _=False: action()))
 
     # opening
 
+    @slot
     def choose_plan(self) -> None:
         """Open a dialog for a plan."""
         path, _ = QFileDialog.getOpenFileName(self._dock, "Open a plan", "", PLANS)
@@ -154,6 +158,7 @@ class Opening(QObject):
         for path in paths:
             self._dock.open_path(path)
 
+    @slot
     def open_recent(self, file: RecentFile) -> None:
         """Open a recent file, with the view of its samples."""
         path, dock = Path(file.path), self._dock
@@ -165,6 +170,7 @@ class Opening(QObject):
         else:
             dock.open_path(path)
 
+    @slot
     def restore(self, state: SessionState) -> None:
         """Open samples, networks and explanations of a session, with its view and layout."""
         dock = self._dock
@@ -196,6 +202,7 @@ class Opening(QObject):
 
         dock.controller.run("session", f"opening {state.title}", work, ask)
 
+    @slot
     def _open_layer(self, kind: str, path: Path) -> None:
         panel = self._dock.points_panel
         self._dock.stages.reveal(panel)
@@ -229,6 +236,7 @@ class Opening(QObject):
             partial(self._ask_about_networks, report),
         )
 
+    @slot
     def _ask_about_networks(self, report: OpenReport, networks: StoreNetworks) -> None:
         """Use the networks of explanations once their programs are trusted."""
         choices = self._dock.choices
@@ -239,6 +247,7 @@ class Opening(QObject):
         use = partial(self._use_networks, report, networks)
         self._dock.networks.with_consent(origin, programs, use)
 
+    @slot
     def _use_networks(self, report: OpenReport, networks: StoreNetworks) -> None:
         dock, store = self._dock, report.store
         if dock.results.report is not report or store is None:
@@ -310,6 +319,7 @@ class Opening(QObject):
         # the rules are still being evaluated, and would return to the optimum
         QTimer.singleShot(0, partial(self._use_view, view))
 
+    @slot
     def _use_view(self, view: SampleView) -> None:
         explanations, choices = self._dock.results.explanations, self._dock.choices
         if self._dock.is_closed or explanations is None:
@@ -323,6 +333,7 @@ class Opening(QObject):
 
     # memory
 
+    @slot
     def save(self) -> None:
         """Write the state of the session."""
         if self._view is None:  # else it is being restored
@@ -333,6 +344,7 @@ class Opening(QObject):
     def _on_change(self, *_: object) -> None:
         self._save_later.throttle()
 
+    @slot
     def _note_file(self, kind: str) -> None:
         """Remember the file of samples or of a network that was loaded."""
         if getattr(self._dock.results, f"loaded_{kind}") is None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_quac.gui.camera import move_view
 from napari_quac.gui.layer_stack import LayerStack
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.world_units import to_viewer
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
@@ -26,6 +27,7 @@ LINE_PIXELS = 2.0
 SETTLE_MS = 40
 
 
+@slots
 class PatchView(QObject):
     """Frames the pixels that the classifier sees, and brings the view back to the patch.
 
@@ -97,6 +99,7 @@ class PatchView(QObject):
         """Add no layer while the window is about to close."""
         self._is_paused = is_paused
 
+    @slot
     def restore(self) -> None:
         """Show the frame again if the user has removed it."""
         self._is_removed = False
@@ -155,6 +158,7 @@ class PatchView(QObject):
         scale = float(np.abs(to_viewer(self._viewer, reference, reference.scale)[-2:]).mean())
         return LINE_PIXELS / max(1e-9, float(self._viewer.scene.camera.zoom) * scale)
 
+    @slot
     def _fit_line(self) -> None:
         layer = self.layer
         if layer is None or self._stack.sample is None:

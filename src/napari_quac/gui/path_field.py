@@ -11,9 +11,12 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.gui.control_names import name_after
 from napari_quac.gui.section import caption
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import button, line_edit, row
 
 
+@slots
 class PathField(QWidget):
     """A line with a label, a path and a button.
 
@@ -69,20 +72,22 @@ class PathField(QWidget):
             for name in names():
                 submenu.addAction(name, lambda name=name: picked(name))
 
-        submenu.aboutToShow.connect(fill)
+        submenu.aboutToShow.connect(slot(fill))
 
     def show_path(self, path: Path | str | None, text: str = "") -> None:
         """Show a path, or a text in its place, without a signal."""
         self.edit.setText(text or (str(path) if path else ""))
         self.edit.setCursorPosition(0 if text else len(self.edit.text()))
-        self.edit.setToolTip(self.edit.text())
+        self.edit.setToolTip(plain(self.edit.text()))
 
+    @slot
     def choose_file(self) -> None:
         """Open a dialog for a file."""
         path, _ = QFileDialog.getOpenFileName(self, self._title, self._folder(), self._file_filter)
         if path:
             self._take(path)
 
+    @slot
     def choose_folder(self) -> None:
         """Open a dialog for a folder."""
         path = QFileDialog.getExistingDirectory(self, self._title, self._folder())

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.pictures import thumbnail
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import WrappedLabel, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,7 @@ FRAME = 6
 """Pixels of a button around its picture."""
 
 
+@slots
 class PictureStrip(QWidget):
     """Up to six pictures below a line of text; hidden if there are none.
 
@@ -42,7 +44,7 @@ class PictureStrip(QWidget):
         self.buttons: list[QToolButton] = []
         for number in range(N_PICTURES):
             picture = ui.link_button("", f"{name}_{number}", role="proposal", checkable=True)
-            picture.clicked.connect(lambda _=False, number=number: self._on_clicked(number))
+            picture.clicked.connect(slot(lambda _=False, number=number: self._on_clicked(number)))
             self.buttons.append(picture)
         ui.column(self.title, ui.row(*self.buttons, None, spacing=1), spacing=3, parent=self)
         self._chosen = -1
@@ -87,7 +89,7 @@ class PictureStrip(QWidget):
                 side = 2 * LARGEST  # scaled by the button, also on dense screens
                 pixmap = draw(number, side) if draw else thumbnail(images[number], side)
                 picture.setIcon(QIcon(pixmap))
-            picture.setToolTip(tooltips[number])
+            picture.setToolTip(plain(tooltips[number]))
         self.setVisible(bool(images) or bool(title))
 
     def minimumSizeHint(self) -> QSize:

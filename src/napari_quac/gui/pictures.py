@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF, QResi
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS, Palette
+from napari_quac.gui.slots import slots
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,6 +128,7 @@ def scaled(picture: QPixmap, size: QSize) -> QPixmap:
     return picture.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, mode)
 
 
+@slots
 class FittedPicture(QLabel):
     """A picture as wide as the dock, and not taller than 420 pixels."""
 

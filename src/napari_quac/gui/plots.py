@@ -20,6 +20,7 @@ from napari_quac.explain.size_axis import (
     axis_ticks,
 )
 from napari_quac.gui.palette import BASELINES, Palette, line_style
+from napari_quac.gui.slots import slots
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
@@ -29,6 +30,7 @@ USUAL_POINTS = 9
 """Size of text for which the height of small plots is made."""
 
 
+@slots
 class FittedAxis(pg.AxisItem):
     """An axis whose label shrinks where it is longer than the axis."""
 
@@ -149,6 +151,7 @@ class SmallPlot(Plot):
         self.setFixedHeight(round(HEIGHT * max(1.0, colors.font_points / USUAL_POINTS)))
 
 
+@slots
 class ScorePlot(Plot):
     """A plot of score change against mask size, with a hint while there are no curves.
 
@@ -216,6 +219,7 @@ class ScorePlot(Plot):
         """Draw the same curves along a changed axis."""
 
 
+@slots
 class CurvePlot(ScorePlot):
     """Score change against mask size; press or drag to move along the selected curve.
 

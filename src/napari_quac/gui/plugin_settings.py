@@ -9,6 +9,7 @@ from qtpy.QtCore import QSettings
 
 from napari_quac.explain.settings import DEFAULT_METHODS
 from napari_quac.explain.size_axis import DEFAULT_AXIS, SIZE_AXES
+from napari_quac.gui.slots import slot
 from napari_quac.live.choices import Choices
 
 PLUGIN, CATEGORY = "napari-quac", "defaults"
@@ -74,4 +75,4 @@ def remember_size_axis(choices: Choices, settings: QSettings) -> None:
     stored = settings.value(SIZE_AXIS_KEY, DEFAULT_AXIS)
     if stored in SIZE_AXES:
         choices.size_axis = stored
-    choices.events.size_axis.connect(lambda axis: settings.setValue(SIZE_AXIS_KEY, axis))
+    choices.events.size_axis.connect(slot(lambda axis: settings.setValue(SIZE_AXIS_KEY, axis)))

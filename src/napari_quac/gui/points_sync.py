@@ -13,6 +13,7 @@ from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.camera import move_view, share_of
 from napari_quac.gui.layer_watch import NO_POINT, LayerWatch, PointRows
 from napari_quac.gui.point_look import EMPTY, point_colors, point_features, ring_color
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import connect
 from napari_quac.gui.world_units import factors, from_viewer
 from napari_quac.live.choices import Choices
@@ -28,6 +29,7 @@ CLOSE_UP = 0.25
 RING_MS = 40
 
 
+@slots
 class PointsSync(QObject):
     """Connects a Points layer with the samples made from it.
 
@@ -261,6 +263,7 @@ class PointsSync(QObject):
             self._choices.sample_index = index
         self.picked.emit(index)
 
+    @slot
     def _on_mouse(self, viewer: Any, event: Any) -> Iterator[None]:
         """Select the clicked point, regardless of the active layer; ignore a drag."""
         if not self._is_connected() or event.button != 1 or not self.layer.visible:

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject
 from napari_quac.gui.camera import cell_size, move_view
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.panels.regions_panel import RegionsPanel
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.world_units import from_viewer, to_viewer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ CLOSEST = 4.0  # largest zoom, relative to that of the whole image
 FEWEST_PIXELS = 32  # of the image that remain visible along each axis
 
 
+@slots
 class RegionView(QObject):
     """Outlines the region selected in the table, and selects the region clicked in the canvas.
 
@@ -118,6 +120,7 @@ class RegionView(QObject):
         closest = float((canvas / (FEWEST_PIXELS * scale)).min())
         return max(fit, min(zoom, CLOSEST * fit, closest))
 
+    @slot
     def on_press(self, viewer: Any, event: Any) -> Iterator[None]:
         """Select the clicked region; a drag selects none."""
         if self._panel.displayed_regions is None or getattr(event, "button", 1) != 1:

@@ -12,6 +12,7 @@ from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.errors import CancelledError
+from napari_quac.gui.slots import slot
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def run_with_event_loop(steps: Steps[T]) -> T:
         if not thread.is_alive():
             loop.quit()
 
-    poll.timeout.connect(check)
+    poll.timeout.connect(slot(check))
     poll.start(POLL_MS)
     thread.start()
     loop.exec()

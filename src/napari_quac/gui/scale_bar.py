@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
+from napari_quac.gui.slots import slots
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
 
+@slots
 class ScaleBar:
     """Shows the scale bar for samples with a unit, and restores it at the end.
 

@@ -6,6 +6,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.control_names import name_after
+from napari_quac.gui.slots import slot
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import column, disclosure_button, fill, row
 from napari_quac.gui.wrapping_row import WrappingRow
@@ -38,7 +39,7 @@ class Section(QWidget):
         self._is_for_folded = False
         self._summary = ElidedLabel("", f"summary_{name}", "muted")
         self._summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.button.toggled.connect(lambda _: self._fit_summary())
+        self.button.toggled.connect(slot(lambda _: self._fit_summary()))
         self.title_line = row(self.button, self._summary, 1000, None, spacing=8)
         self.title_line.setContentsMargins(0, 0, 2, 0)
         rule = QFrame()

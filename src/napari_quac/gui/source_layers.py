@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import QObject
 
 from napari_quac.data.place import unit_of_length
+from napari_quac.gui.slots import slot, slots
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
@@ -17,6 +18,7 @@ SOURCE = "napari_quac_source"
 """Key of the metadata of layers from which samples were made."""
 
 
+@slots
 class SourceLayers(QObject):
     """Hides the layers of earlier samples when samples change, and shows them again.
 
@@ -66,7 +68,7 @@ class SourceLayers(QObject):
         def report(event: Any = None) -> None:
             self._edited.append(layer)
 
-        layer.events.data.connect(report)
+        layer.events.data.connect(slot(report))
         self._watched.append((layer, report))
 
     def _on_samples(self) -> None:

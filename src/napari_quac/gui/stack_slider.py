@@ -7,12 +7,14 @@ from typing import Any
 from qtpy.QtCore import QObject
 
 from napari_quac.data.image_datasets import ImageStack
+from napari_quac.gui.slots import slots
 from napari_quac.gui.world_units import factors
 from napari_quac.live.choices import Choices
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
 
+@slots
 class StackSlider(QObject):
     """Selects the sample at napari's slider, and moves the slider to the selected sample.
 

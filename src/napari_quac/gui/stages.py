@@ -9,12 +9,14 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QStackedWidget, QT
 
 from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import column, debouncer, fill, link_button, row
 
 STAGES: Mapping[str, str] = {"setup": "Set up", "explore": "Explore", "study": "Study"}
 AFTER_LAYOUT_MS = 30
 
 
+@slots
 class Stages(QWidget):
     """A tab bar with one scrolling page for each stage.
 
@@ -119,6 +121,7 @@ class Stages(QWidget):
         self._revealed = widget
         self._scroll_later.throttle()
 
+    @slot
     def _scroll(self) -> None:
         """Scroll to a part after the layout has placed what was folded."""
         revealed, self._revealed = self._revealed, None

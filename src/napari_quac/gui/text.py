@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import (
@@ -18,12 +19,20 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
 
 from napari_quac.gui.option_names import with_controls
+from napari_quac.gui.slots import slots
 
 LONG_SECONDS = 5.0
 """Work that takes longer states its time before it is started."""
 
 MOST_HEIGHTS = 8
 """Heights of a text that a label remembers."""
+
+
+def plain(text: str) -> str:
+    """Return a tooltip that Qt shows as it is, also where it would take it for markup."""
+    if not Qt.mightBeRichText(text):
+        return text
+    return f"<qt>{escape(text, quote=False).replace(chr(10), '<br>')}</qt>"
 
 
 class ElidedLabel(QElidingLabel):
@@ -49,13 +58,14 @@ class ElidedLabel(QElidingLabel):
         text = with_controls(text)
         if text != self.text():
             super().setText(text)
-            self.setToolTip(text)
+            self.setToolTip(plain(text))
 
     def minimumSizeHint(self) -> QSize:
         """Return a width that fits any dock."""
         return QSize(20, self.sizeHint().height())
 
 
+@slots
 class WrappedLabel(QLabel):
     """Text in as many lines as needed, or allowed, with long names broken.
 
@@ -78,7 +88,9 @@ class WrappedLabel(QLabel):
     def __init__(
         self, text: str = "", name: str = "", role: str = "", n_lines: int = 0, max_lines: int = 0
     ) -> None:
-        super().__init__(text)
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        super().setText(text)
         self._n_lines, self._max_lines, self._is_cut = n_lines, max_lines, False
         self._elided: tuple[tuple[str, int, str], str] | None = None
         self._heights: dict[tuple[str, str, int, str], int] = {}
@@ -161,7 +173,7 @@ class WrappedLabel(QLabel):
         if not self._max_lines:
             return
         is_cut = self._shown_text(max(self.width(), 40)) != marked(self.text(), self._tone)
-        self.setToolTip(self.text() if is_cut else "")
+        self.setToolTip(plain(self.text()) if is_cut else "")
         if is_cut != self._is_cut:
             self._is_cut = is_cut
             self.cut_changed.emit(is_cut)

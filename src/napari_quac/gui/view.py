@@ -15,6 +15,7 @@ from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
+from napari_quac.gui.slots import slots
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import display_hybrid
 from napari_quac.live.results import Results
@@ -55,6 +56,7 @@ def view(explanations: Explanation | Explanations, viewer: Any = None) -> Any:
     return viewer
 
 
+@slots
 class _ExplanationView(QWidget):
     """The threshold slider of some explanations, and owner of their layers and curve."""
 

@@ -36,6 +36,7 @@ from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.fields import ElidedButton, Menu, TextField
 from napari_quac.gui.mnemonic import MnemonicButton
+from napari_quac.gui.slots import guarded, slot
 
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
@@ -61,7 +62,7 @@ def button(
     if primary:
         widget.setProperty("primary", "true")
     if clicked is not None:
-        widget.clicked.connect(clicked)
+        widget.clicked.connect(guarded(clicked))
     if hidden:
         widget.hide()
     return widget
@@ -88,7 +89,7 @@ def link_button(
     widget.setProperty("role", role)
     widget.setCheckable(checkable)
     if clicked is not None:
-        widget.clicked.connect(clicked)
+        widget.clicked.connect(guarded(clicked))
     if hidden:
         widget.hide()
     return widget
@@ -106,7 +107,7 @@ def disclosure_button(
         body.setVisible(is_open)
         widget.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
 
-    widget.toggled.connect(show_body)
+    widget.toggled.connect(slot(show_body))
     show_body(False)
     return widget
 
@@ -141,7 +142,7 @@ def menu(
         widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     fill_menu(widget, entries or {})
     if picked is not None:
-        widget.currentIndexChanged.connect(picked)
+        widget.currentIndexChanged.connect(guarded(picked))
     return widget
 
 
@@ -205,7 +206,7 @@ def check_box(text: str, name: str, tooltip: str = "", toggled: Slot = None) -> 
     widget = QCheckBox(text)
     prepare(widget, name, tooltip)
     if toggled is not None:
-        widget.toggled.connect(toggled)
+        widget.toggled.connect(guarded(toggled))
     return widget
 
 
@@ -322,14 +323,14 @@ def fit_rows(table: QTableView, points: float) -> None:
 def connect(slot: Slot, *signals: Any) -> None:
     """Connect several signals of Qt or psygnal with one slot."""
     for signal in signals:
-        signal.connect(slot)
+        signal.connect(guarded(slot))
 
 
 def debouncer(parent: QObject, milliseconds: int, slot: Slot) -> QSignalDebouncer:
     """Return an object that calls ``slot`` once, after the last of its ``throttle()`` calls."""
     timer = QSignalDebouncer(parent=parent)
     timer.setTimeout(milliseconds)
-    timer.triggered.connect(slot)
+    timer.triggered.connect(guarded(slot))
     return timer
 
 
@@ -337,7 +338,7 @@ def throttler(parent: QObject, milliseconds: int, slot: Slot) -> QSignalThrottle
     """Return an object that calls ``slot`` after ``throttle()``, at most once in that time."""
     timer = QSignalThrottler(policy=QSignalThrottler.EmissionPolicy.Trailing, parent=parent)
     timer.setTimeout(milliseconds)
-    timer.triggered.connect(slot)
+    timer.triggered.connect(guarded(slot))
     return timer
 
 

@@ -9,11 +9,14 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_quac.gui.slots import slot, slots
+
 SAMPLES_NAME = "QuAC samples"
 CURVE_NAME = "QuAC curve"
 COMPARISON_NAME = "QuAC comparison"
 
 
+@slots
 class BottomDocks(QObject):
     """Adds three widgets below the canvas, raises them, and removes them.
 
@@ -91,10 +94,12 @@ class BottomDocks(QObject):
             )
             widget.show()
 
+    @slot
     def _raise_comparison(self) -> None:
         if not self._is_closed:
             raise_dock(self._comparison)
 
+    @slot
     def _emit_changed(self) -> None:
         if not self._is_closed:
             self.changed.emit()
@@ -138,6 +143,7 @@ CORNERS = (
 )
 
 
+@slots
 class WindowWatch(QObject):
     """Watches the window of a widget.
 
@@ -166,6 +172,7 @@ class WindowWatch(QObject):
         self._has_ended = self._was_docked = False
         widget.installEventFilter(self)
 
+    @slot
     def watch(self) -> None:
         """Watch the current window of the widget."""
         window = self._widget.window()
@@ -205,6 +212,7 @@ class WindowWatch(QObject):
             QTimer.singleShot(0, self._check_closed)
         return False
 
+    @slot
     def _check_closed(self) -> None:
         if self._has_ended:
             return
@@ -245,6 +253,7 @@ class MainThread(QObject):
         """Drop all pending and later calls."""
         self._closed = True
 
+    @slot
     def _run(self, function: Callable[[], None]) -> None:
         if not self._closed:
             function()

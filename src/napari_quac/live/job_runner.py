@@ -159,7 +159,13 @@ class JobRunner:
                 job = self.running.pop(slot, None) if ends else None
                 if job is not None:
                     self.running_changed.emit()
-                react(outcome)
+                try:
+                    react(outcome)
+                except Exception as error:
+                    if react is report_error:
+                        raise
+                    report_error(error)
+                    return
                 if job is not None and react is on_done:
                     self.completed.emit(job)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.links import require_inside
 from napari_quac.errors import DataError
 from napari_quac.reading import WRONG_KINDS, read_json
 from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
@@ -154,11 +155,12 @@ def _entries(folder: Path, record: Mapping[str, Any], classes: Sequence[str]) ->
     label = class_folder if class_folder in classes else None
     record = {"predictions": {}, "true_class": label, **record}
     arrays = folder / record["folder"]
+    require_inside(arrays, folder, folder.name)
     entries = []
     for method, numbers in record["methods"].items():
         paths = {name: str(_array_path(arrays, method, name)) for name in ARRAY_NAMES}
         curve = [np.asarray(numbers[name], dtype=np.float64) for name in CURVE_NAMES]
-        read = partial(_read_array, paths)
+        read = partial(_read_array, folder, paths)
         entries.append(entry_from_record(record, method, classes, *curve, paths=paths, read=read))
     return entries
 
@@ -176,9 +178,10 @@ def _array_path(folder: Path, method: str, name: str) -> Path:
     return folder / method / f"{'hybrid' if name == 'counterfactual' else name}.npy"
 
 
-def _read_array(paths: Mapping[str, str], name: str) -> NDArray[np.float32]:
+def _read_array(folder: Path, paths: Mapping[str, str], name: str) -> NDArray[np.float32]:
     from napari_quac.data.image_file import read_array  # imports torch
 
+    require_inside(Path(paths[name]), folder, folder.name)
     return read_array(Path(paths[name])).astype(np.float32, copy=False)
 
 

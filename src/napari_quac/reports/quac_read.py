@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from napari_quac.data.file_walk import files_below
 from napari_quac.data.image_file import read_array, read_image
+from napari_quac.data.links import ALLOWED_FOLDERS, is_elsewhere, is_inside
 from napari_quac.errors import DataError, one_line
 from napari_quac.explain.score import quac_score
 from napari_quac.reading import WRONG_KINDS, is_regular_file
@@ -345,7 +346,8 @@ class MovedFiles:
             If there is no match below the folder, or more than one.
         """
         recorded = self.replace_root(recorded)
-        if is_regular_file(Path(recorded)):
+        exists = not is_elsewhere(Path(recorded), self.root) and is_regular_file(Path(recorded))
+        if exists and self._may_read(Path(recorded)):
             return Path(recorded)
         parts = path_parts(recorded)
         text = "/".join(parts)
@@ -353,6 +355,12 @@ class MovedFiles:
             if text.startswith(old) and is_regular_file(moved := new / text[len(old) :]):
                 return moved
         match = self._best_match(parts, kind)
+        if match is None and exists:
+            raise DataError(
+                f"'{recorded}' lies outside of '{self.root}', so it was not read. If you trust the "
+                "report, name the beginning of the path (--re-root OLD NEW, which may be equal) or "
+                f"the folder of the image in the variable {ALLOWED_FOLDERS}."
+            )
         if match is None:
             raise DataError(
                 f"'{recorded}' does not exist, nor does such a file in '{self.root}'. If the "
@@ -360,6 +368,11 @@ class MovedFiles:
             )
         self._remember(parts, match)
         return match
+
+    def _may_read(self, path: Path) -> bool:
+        """Return True below the opened folder, and below the beginning that the user has named."""
+        named = self.re_root is not None and is_inside(path, Path(self.re_root[1]))
+        return named or is_inside(path, self.root)
 
     def _best_match(self, parts: tuple[str, ...], kind: str) -> Path | None:
         least = min(LEAST_COMMON[kind], len(parts))

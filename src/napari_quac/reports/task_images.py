@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.links import local_store, require_numbers
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
@@ -146,7 +147,8 @@ def read(folder: Path, name: str) -> NDArray[np.float32]:
         raise DataError(f"'{folder.name}' has no image '{name}'; it has {', '.join(names)}.")
     first = names.index(name) * channels
     with _damage_errors(folder):
-        array = zarr.open_array(folder / ARRAY, mode="r", zarr_format=3)
+        array = zarr.open_array(local_store(folder / ARRAY), mode="r", zarr_format=3)
+        require_numbers(array, folder.name)
         if channels < 1 or channels * math.prod(array.shape[1:]) * 4 > MAX_IMAGE_BYTES:
             raise ValueError(f"an image with {channels} channels of {array.shape[1:]} pixels")
         image = np.asarray(array[first : first + channels], dtype=np.float32)

@@ -13,7 +13,8 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, plain
 from napari_quac.gui.widgets import (
     button,
     column,
@@ -36,6 +37,7 @@ MAX_SENTENCES = 5
 NAME_CHARACTERS = 24
 
 
+@slots
 class AgreementPanel(Section):
     """Conclusion, accuracy of each preprocessing, and buttons to use a better one."""
 
@@ -200,7 +202,7 @@ class AgreementPanel(Section):
             f"Confusions: {confusion_text(agreement, line)}"
         )
         for part in (name, self.bars[number], self._confidences[number]):
-            part.setToolTip(tooltip)
+            part.setToolTip(plain(tooltip))
 
     @property
     def _can_change(self) -> bool:

@@ -10,8 +10,10 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.section import labeled_row
+from napari_quac.gui.slots import slots
 
 
+@slots
 class ArchitectureFields(QWidget):
     """Output, and a part of the architecture with its choice; hidden without a recipe."""
 

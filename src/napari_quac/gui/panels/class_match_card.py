@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QWidget
 
 from napari_quac.data.name_match import quote_names
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, choose_entry, column, fill_menu, menu, row
 from napari_quac.live.choices import Choices
@@ -18,6 +19,7 @@ from napari_quac.networks.class_match import NOT_USED, ClassMatch
 MAX_ROWS = 24
 
 
+@slots
 class ClassMatchCard(QFrame):
     """A menu with the classes of the classifier for each class of the generator.
 
@@ -62,6 +64,7 @@ class ClassMatchCard(QFrame):
         shown = {name: field.currentData() for name, field in self.menus.items()}
         return (match.as_map if match is not None else {}) | shown
 
+    @slot
     def use_classes(self) -> None:
         """Match the classes as the menus show them."""
         self._choices.class_map = self.chosen_map
@@ -125,6 +128,7 @@ class ClassMatchCard(QFrame):
         self.problem.show_message(sentence, "bad")
 
 
+@slots
 class ClassNamingOffer(QWidget):
     """Offers the sorted labels of samples as names, where they are not used by themselves."""
 

@@ -22,7 +22,8 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import estimated
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import estimated, plain
 from napari_quac.gui.widgets import button, connect, menu, row
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
@@ -123,6 +124,7 @@ class Frame:
     flagged: bool = False
 
 
+@slots
 class ExaggerationPanel(Section):
     """Computes the path on demand, shows one image of it as a layer, and writes it to files.
 
@@ -284,7 +286,7 @@ class ExaggerationPanel(Section):
         is_busy = "exaggeration" in self._controller.running
         self.start_button.setEnabled(is_ready and not is_busy)
         self.start_button.setText(estimated("Exaggerate", self._speeds.exaggeration()))
-        self.start_button.setToolTip(tooltip if is_ready else reason)
+        self.start_button.setToolTip(plain(tooltip if is_ready else reason))
         if self._results.exaggeration is None:
             can_explain = not is_ready and self._results.prediction is not None
             text = INTRODUCTION if is_ready else f"{INTRODUCTION} {reason}"

@@ -14,6 +14,7 @@ from superqt.utils import signals_blocked
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form
 from napari_quac.gui.section import labeled_row
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import button, choose_entry, column, discard, fill_menu, grid, menu
 from napari_quac.live.choices import Choices
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 UNKNOWN = "?"
 
 
+@slots
 class TranslationRows(QWidget):
     """Source and target class of each network of a CycleGAN whose files do not specify them."""
 
@@ -99,6 +101,7 @@ ACTIVATIONS = ("tanh", "sigmoid", "none")
 DESCRIPTION_KEY = "Final activation"
 
 
+@slots
 class ActivationRow(QWidget):
     """Menu of activations; hidden if the file of the generator specifies its activation."""
 
@@ -175,6 +178,7 @@ class ActivationRow(QWidget):
             self._choices.generator = self._measured.applied_to(self._choices.generator)
 
 
+@slots
 class GeneratorSettings(QWidget):
     """Settings of a recipe, one per row; hidden if there are none."""
 

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QToolButton, QWidget
 
 from napari_quac.explain.method_parameters import method_info
 from napari_quac.gui.control_names import prepare
+from napari_quac.gui.slots import slots
 
 
 class Group(NamedTuple):
@@ -71,6 +72,7 @@ class MethodCheck(QCheckBox):
         return bool(self.rect().contains(pos))
 
 
+@slots
 class MethodGroup(QToolButton):
     """A title above the lines of its methods; some groups fold.
 

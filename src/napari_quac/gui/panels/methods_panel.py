@@ -25,7 +25,8 @@ from napari_quac.gui.panels.method_group import (
     grouped_methods,
 )
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import ElidedLabel, estimated, set_tone
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import ElidedLabel, estimated, plain, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
@@ -39,6 +40,7 @@ GRIDS = {
 CUSTOM = "custom"
 
 
+@slots
 class MaskingRow(QWidget):
     """Sets ``choices.settings.masking`` and ``choices.settings.grid``."""
 
@@ -69,6 +71,7 @@ class MaskingRow(QWidget):
         else:
             self.settings_button.setChecked(True)
 
+    @slot
     def _set_masking(self, masking: Masking) -> None:
         if masking != self._choices.settings.masking:
             self._choices.update_settings(masking=masking)
@@ -86,6 +89,7 @@ DAPI_METHODS = ("d-gc", "d-ggc")
 """Listed by name, since importing the methods would import torch."""
 
 
+@slots
 class MethodsPanel(Section):
     """A list of methods with their QuAC scores and their parameters."""
 
@@ -159,7 +163,7 @@ class MethodsPanel(Section):
         swatch = QLabel()
         swatch.setFixedSize(SWATCH)
         score = ElidedLabel("cannot be imported" if broken else "", f"method_score_{name}")
-        score.setToolTip(broken)
+        score.setToolTip(plain(broken))
         self._broken |= {name} if broken else set()
         line: list[QWidget] = [swatch, check, score]
         for index, widget in enumerate(line):
@@ -177,7 +181,7 @@ class MethodsPanel(Section):
             "⚙", f"method_settings_{name}", f"Parameters of {name}.", checkable=True
         )
         settings_button.toggled.connect(
-            lambda unfolded, name=name: self._on_settings(name, unfolded)
+            slot(lambda unfolded, name=name: self._on_settings(name, unfolded))
         )
         self._grid.addWidget(settings_button, row, 3)
         self.settings_buttons[name] = settings_button
@@ -193,7 +197,7 @@ class MethodsPanel(Section):
 
         parameters = {name: dict(self._choices.settings.parameters.get(name, {}))}
         form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, parameters))
-        form.changed.connect(lambda _, name=name: self._on_parameters(name))
+        form.changed.connect(slot(lambda _, name=name: self._on_parameters(name)))
         self._form_places[name].addWidget(form)
         self.forms[name] = form
         for group in self.groups.values():
@@ -242,7 +246,7 @@ class MethodsPanel(Section):
 
     def _show_choices(self) -> None:
         ui.choose_entry(self.preset_menu, self._choices.settings.preset)
-        self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.settings.preset or "quac"][1])
+        self.preset_menu.setToolTip(plain(PRESET_TEXTS[self._choices.settings.preset or "quac"][1]))
         self._header.setText(
             "QuAC score" if self._choices.settings.preset == "quac" else "area under curve"
         )
@@ -268,7 +272,7 @@ class MethodsPanel(Section):
             if name not in self._broken:
                 text, tooltip, tone = self._describe_score(name, best)
                 label.setText(text)
-                label.setToolTip(tooltip or text)
+                label.setToolTip(plain(tooltip or text))
                 set_tone(label, tone)
         if best is None:
             self.set_summary("")

@@ -13,6 +13,7 @@ from napari_quac.gui.input_layers import LayerMenu
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.section import labeled_row
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import fill_menu, menu, row
 from napari_quac.gui.world_units import labels_at
@@ -28,6 +29,7 @@ DEFAULT_PLACE = "inside the mask"
 EMPTY = "Explain a sample to measure the difference between query and hybrid."
 
 
+@slots
 class MorphometryPanel(OnDemandSection):
     """Measures query and hybrid while it is open; folded at first."""
 

@@ -11,10 +11,12 @@ from qtpy.QtWidgets import QApplication, QFrame, QWidget
 from napari_quac.data.assumptions import Assumption
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import labeled_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column, connect, flow, line_edit
 
 
+@slots
 class Card(QFrame):
     """A headline, lines of details, and up to two buttons for a decision.
 
@@ -85,6 +87,7 @@ class Card(QFrame):
         self._unfolded = unfolded
         self._show_details()
 
+    @slot
     def copy_cell(self) -> None:
         """Copy the notebook cell to the clipboard."""
         clipboard = QApplication.clipboard()
@@ -119,6 +122,7 @@ class Card(QFrame):
 Size = tuple[int, ...]
 
 
+@slots
 class NetworkSize(QWidget):
     """Two lines of numbers and a button, for files that do not specify them."""
 
@@ -139,7 +143,7 @@ class NetworkSize(QWidget):
         )
         connect(self._on_used, self.size_field.returnPressed, self.pools_field.returnPressed)
         for field in (self.size_field, self.pools_field):
-            field.textEdited.connect(lambda _: self._mark(True))
+            field.textEdited.connect(slot(lambda _: self._mark(True)))
 
     def show_size(self, size: Size | None, pools: Sequence[Sequence[int]] | None) -> None:
         """Show the current size and pooling."""

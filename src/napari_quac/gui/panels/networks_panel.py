@@ -35,6 +35,7 @@ from napari_quac.gui.panels.network_card import Card, NetworkSize
 from napari_quac.gui.panels.preprocessing_fields import PreprocessingFields
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, labeled_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -46,17 +47,14 @@ FILES = "Networks (*.pt *.pth *.ts *.safetensors *.ckpt *.pt2 *.jit);;All files 
 STYLES = {"latent": "latent: random styles", "reference": "reference: styles of images"}
 
 
+@slots
 class NetworksPanel(Section):
     """Chooses networks; a file that does not work leaves what worked in place."""
 
     def __init__(
-        self,
-        choices: Choices,
-        results: Results,
-        controller: Controller,
-        settings: QSettings,
+        self, choices: Choices, results: Results, controller: Controller, settings: QSettings,
         history: EditHistory | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__("Networks", "networks")
         self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
@@ -73,18 +71,18 @@ class NetworksPanel(Section):
         self.cards = {role: Card(role) for role in self.fields}
         self.consent = ConsentCard(choices, controller)
         self.with_consent = self.consent.ask
-        self.consent.asked.connect(partial(self.set_open, True))
+        self.consent.asked.connect(slot(partial(self.set_open, True)))
         for role, field in self.fields.items():
-            field.picked.connect(lambda path, role=role: self.open_path(Path(path), role))
-            self.cards[role].accepted.connect(lambda role=role: self._on_accepted(role))
-            self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
+            field.picked.connect(slot(lambda path, role=role: self.open_path(Path(path), role)))
+            self.cards[role].accepted.connect(slot(lambda role=role: self._on_accepted(role)))
+            self.cards[role].declined.connect(slot(lambda role=role: self._on_declined(role)))
         self.fields["generator"].offer(generator_names, self._on_named)
         self.size_row = NetworkSize()
         self.size_row.picked.connect(self._on_size_picked)
         self.size_row.hide()
         self.translations, self.settings_rows = TranslationRows(), GeneratorSettings()
         for rows in (self.translations, self.settings_rows):
-            rows.recipe_changed.connect(partial(setattr, choices, "generator"))
+            rows.recipe_changed.connect(slot(partial(setattr, choices, "generator")))
         self.activation = ActivationRow(choices, results, controller)
         self.device_menu = ui.menu(
             "device_menu", entries={"auto": "auto"}, picked=self._on_device_picked
@@ -223,8 +221,9 @@ class NetworksPanel(Section):
         if network is None:
             self.fields[role].choose_file()
             return
-        self.consent.remember(network.programs)
-        if network.role != role:
+        if network.role == role:
+            self.consent.remember(network.programs)
+        else:  # the question was about the role; the one about programs follows
             self._on_declined(role)
         self.use_network(network)
 
@@ -330,7 +329,7 @@ class NetworksPanel(Section):
         self.preprocessing_fields = PreprocessingFields()
         self.preprocessing_fields.changed.connect(self._on_preprocessing)
         self.preprocessing_fields.refused.connect(
-            lambda sentence: self._show_problem("classifier", sentence)
+            slot(lambda sentence: self._show_problem("classifier", sentence))
         )
         self.architecture_fields = ArchitectureFields()
         self.architecture_fields.changed.connect(self._on_architecture)
@@ -374,6 +373,7 @@ class NetworksPanel(Section):
             return
         self._name_classes(names)
 
+    @slot
     def _name_classes(self, names: tuple[str, ...]) -> None:
         recipe = self._choices.classifier
         if recipe is not None and hasattr(recipe, "class_names"):

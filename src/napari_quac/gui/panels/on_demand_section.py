@@ -12,6 +12,7 @@ from napari_quac.errors import QuacError
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import button, debouncer
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -109,6 +110,7 @@ class NumberRow(QTreeWidgetItem):
         return bool(self._values[column] < other._values[column])
 
 
+@slots
 class OnDemandSection(Section):
     """A section that is folded at first, with a line of text and a button for export.
 
@@ -164,6 +166,7 @@ class OnDemandSection(Section):
         """Cancel a pending request."""
         self._later.cancel()
 
+    @slot
     def on_folded(self, is_open: bool) -> None:
         """Request the result of a section that was opened."""
         if is_open:

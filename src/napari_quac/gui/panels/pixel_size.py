@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_sources import with_pixel_size
+from napari_quac.gui.slots import slots
 from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -19,6 +20,7 @@ UNKNOWN = Assumption(
 )
 
 
+@slots
 class PixelSizeRow(VoxelSizeRow):
     """One field for images, three for volumes; hidden if their files state the size.
 

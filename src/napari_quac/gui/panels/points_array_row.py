@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.section import caption
+from napari_quac.gui.slots import slots
 
 DEFAULT_SIZE = (1, 128, 128)
 ASSUMED = "napari_quac_assumptions"
@@ -20,6 +21,7 @@ _TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
 _VOLUME_FILES = "Volumes (*.tif *.tiff *.h5 *.hdf5 *.npy *.zarr *.n5)"
 
 
+@slots
 class ArrayRow(QWidget):
     """A menu of the images in a file, or of their channels; hidden if there is only one."""
 

@@ -31,6 +31,7 @@ from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, fields_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.source_layers import ADDED
 from napari_quac.gui.text import WrappedLabel, grouped
 from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit, set_voxel_size, voxel_nm_of
@@ -49,6 +50,7 @@ _TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
 _VOLUME_FILES = "Volumes (*.tif *.tiff *.h5 *.hdf5 *.npy *.zarr *.n5)"
 
 
+@slots
 class PointsPanel(Section):
     """Makes samples from a volume and points."""
 
@@ -81,6 +83,7 @@ class PointsPanel(Section):
         """True if a click on a point also explains it."""
         return bool(self.explain_check.isChecked())
 
+    @slot
     def use_points(self) -> None:
         """Make samples of the chosen points, or show why this is not possible."""
         self._clear_message()
@@ -125,6 +128,7 @@ class PointsPanel(Section):
         text = " ".join(filter(None, [self._describe(dataset), *warnings]))
         self.message.show_message(text, "bad" if any(warnings) else "note")
 
+    @slot
     def open_volume(self, path: Path, dataset: str = "", channel: int = 0) -> None:
         """Open a volume as a lazy layer."""
         from napari_quac.data.volume_file import open_volume
@@ -218,7 +222,7 @@ class PointsPanel(Section):
         ui.connect(
             self._on_points, self.points_menu.currentIndexChanged, self.points_menu.entries_changed
         )
-        self.table_field.picked.connect(lambda path: self.open_table(Path(path).expanduser()))
+        self.table_field.picked.connect(slot(lambda path: self.open_table(Path(path).expanduser())))
 
     def _build_patch(self) -> None:
         self.size_spins = [

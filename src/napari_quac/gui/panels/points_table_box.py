@@ -26,9 +26,11 @@ from napari_quac.data.volume_points_recipe import (
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import fields_row
+from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import choose_entry, column, fill_menu, menu, narrow
 
 
+@slots
 class PointsTableBox(QWidget):
     """Menus for columns, order and unit, and the number of points inside the volume."""
 

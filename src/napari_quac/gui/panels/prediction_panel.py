@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import column, connect, discard, muted, row
 from napari_quac.live.results import Results
@@ -22,6 +23,7 @@ MAX_CLASSES = 6
 NAME_CHARACTERS = 14
 
 
+@slots
 class PredictionBar(QWidget):
     """A probability as a bar and a number; the Qt property ``probability`` holds it, too."""
 
@@ -74,6 +76,7 @@ class PredictionBar(QWidget):
         painter.end()
 
 
+@slots
 class PredictionPanel(Section):
     """Three bars for each class, named ``prediction_<role>_<class index>``."""
 

@@ -22,6 +22,7 @@ from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.fields import NumberField
 from napari_quac.gui.section import caption, labeled_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import set_tone
 from napari_quac.gui.wrapping_row import WrappingRow
 
@@ -31,6 +32,7 @@ INITIAL_PERCENTILES = (0.5, 99.5)
 CHANNELS: dict[Any, str] = {None: "as they are", **CHANNEL_WORDS}
 
 
+@slots
 class PreprocessingFields(QWidget):
     """Normalization, channels and size of the images as the classifier takes them."""
 
@@ -64,7 +66,7 @@ class PreprocessingFields(QWidget):
             "crop": ui.line_edit("classifier_crop", placeholder="224"),
         }
         for name, field in self.lists.items():
-            field.editingFinished.connect(lambda name=name: self._on_list(name))
+            field.editingFinished.connect(slot(lambda name=name: self._on_list(name)))
         self.channels_menu = ui.menu(
             "classifier_channels", entries=CHANNELS, picked=self._on_channels, n_characters=12
         )

@@ -13,6 +13,7 @@ from napari_quac.data.preprocessing import Preprocessing, combine
 from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import ShapeError
 from napari_quac.gui.message import Message
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import set_tone
 from napari_quac.gui.widgets import button, column
 from napari_quac.live.choices import Choices
@@ -26,6 +27,7 @@ Suggestion = Preprocessing | tuple[int, ...]  # or an input size of the classifi
 MAX_SUGGESTIONS = 5
 
 
+@slots
 class PreprocessingPanel(QWidget):
     """The shape-mismatch card: suggests a preprocessing, describes it, and undoes it."""
 

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import button, connect, row
 from napari_quac.live.controller import Controller
@@ -29,6 +30,7 @@ NUMBER = Qt.ItemDataRole.UserRole
 EMPTY = "Explain a sample to see the regions of its mask."
 
 
+@slots
 class RegionsPanel(OnDemandSection):
     """Lists the regions of the displayed mask; folded at first."""
 

@@ -17,6 +17,7 @@ from napari_quac.data.image_search import count_of
 from napari_quac.data.image_sources import recipe_of
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import caption
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import button, discard, fill_menu, flow, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
@@ -27,6 +28,7 @@ MAX_SPLITS = 12
 FOLDERS, NONE, CHOOSE = "folders", "none", "choose"
 
 
+@slots
 class SampleLabels(QWidget):
     """Split buttons, a menu of the source of the labels, and a line of remarks.
 
@@ -83,6 +85,7 @@ class SampleLabels(QWidget):
             self._labels.hide()
             self.remarks_line.show_message("")
 
+    @slot
     def show_remarks(self) -> None:
         """Show what was not read or assumed, and labels that name no class."""
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier

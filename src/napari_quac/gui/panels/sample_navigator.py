@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.gui.widgets import button, column, connect, flow, narrow, row, spin_box
 from napari_quac.live.choices import Choices
@@ -16,6 +17,7 @@ from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
 
 
+@slots
 class SampleNavigator(QWidget):
     """Number of the sample, buttons to the samples beside it, and its label and prediction."""
 
@@ -49,6 +51,7 @@ class SampleNavigator(QWidget):
         results.events.order.connect(self._show_steps)
         self._show_dataset()
 
+    @slot
     def step(self, by: int, *_: object) -> None:
         """Select the sample some rows further, in the order of the table."""
         step_sample(self._choices, self._results, by)

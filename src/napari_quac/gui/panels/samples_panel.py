@@ -35,7 +35,8 @@ from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, plain
 from napari_quac.gui.voxel_size import set_voxel_size
 from napari_quac.gui.widgets import (
     button,
@@ -56,6 +57,7 @@ PREVIEW_SIZE = 42
 N_SUGGESTIONS = 3
 
 
+@slots
 class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
 
@@ -71,7 +73,7 @@ class SamplesPanel(Section):
         self._watch: LayerWatch | None = None
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
                                folders=True)  # fmt: skip
-        self.field.picked.connect(lambda path: self.open_folder(Path(path)))
+        self.field.picked.connect(slot(lambda path: self.open_folder(Path(path))))
         self.add(self.field)
         self._build_layer_row()
         self.problem = Message("samples_problem")
@@ -96,6 +98,7 @@ class SamplesPanel(Section):
         self._stop_watching()
         self._choices.samples = recipe_of(directory.expanduser())
 
+    @slot
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
         from napari_quac.data.image_datasets import ImageStack
@@ -178,7 +181,7 @@ class SamplesPanel(Section):
             preview.setIconSize(QSize(PREVIEW_SIZE, PREVIEW_SIZE))
             preview.setFixedSize(PREVIEW_SIZE + 2, PREVIEW_SIZE + 2)
             preview.setAutoRaise(True)
-            preview.clicked.connect(lambda _=False, n=number: self._on_preview(n))
+            preview.clicked.connect(slot(lambda _=False, n=number: self._on_preview(n)))
             previews.addWidget(preview)
             self.preview_buttons.append(preview)
         previews.addStretch(1)
@@ -318,12 +321,12 @@ class SamplesPanel(Section):
             if preview.sample is None:
                 preview_button.setIcon(QIcon())
                 preview_button.setText("✗")
-                preview_button.setToolTip(with_controls(preview.problem))
+                preview_button.setToolTip(plain(with_controls(preview.problem)))
                 continue
             preview_button.setText("")
             preview_button.setIcon(QIcon(thumbnail(preview.sample.image, PREVIEW_SIZE)))
             preview_button.setToolTip(
-                f"{preview.sample.id}: values {preview.low:.2f} to {preview.high:.2f}"
+                plain(f"{preview.sample.id}: values {preview.low:.2f} to {preview.high:.2f}")
             )
         readable_previews = [preview for preview in previews if preview.sample is not None]
         self.range_line.setText(_describe(readable_previews))
@@ -357,6 +360,7 @@ class SamplesPanel(Section):
             inputs=("loaded_samples",),
         )  # fmt: skip
 
+    @slot
     def _forget_problem(self) -> None:
         self.problem.hide()
 

@@ -17,7 +17,8 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
-from napari_quac.gui.text import WrappedLabel, estimated
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import WrappedLabel, estimated, plain
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
 
 
+@slots
 class QuestionBox(QWidget):
     """Choice of the question; hidden unless the sample is a misprediction or a neighbor of one."""
 
@@ -153,6 +155,7 @@ MISSING = {
 }
 
 
+@slots
 class SearchPanel(Section):
     """Searches for a generated image of the target class and explains the difference."""
 
@@ -255,9 +258,9 @@ class SearchPanel(Section):
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
-            self.explain_button.setToolTip(f"Explaining requires {needed}.")
+            self.explain_button.setToolTip(plain(f"Explaining requires {needed}."))
         elif recipe is None:
-            self.explain_button.setToolTip(TOOLTIPS["explain_without_generator_button"])
+            self.explain_button.setToolTip(plain(TOOLTIPS["explain_without_generator_button"]))
         else:
             self.explain_button.setToolTip("Generate a counterfactual image and explain it (U).")
 

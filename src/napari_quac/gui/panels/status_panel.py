@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
 from napari_quac.data.image_layout import SplitsError
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import duration
 from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
@@ -40,6 +41,7 @@ NOTE_ENDS = frozenset({"sample_index", "samples", "filter_text", "settings", "re
 """Choices whose change makes a note obsolete."""
 
 
+@slots
 class StatusPanel(QWidget):
     """The line at the bottom of the dock, which does not scroll.
 

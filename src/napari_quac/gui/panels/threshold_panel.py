@@ -13,6 +13,7 @@ from superqt.utils import signals_blocked
 from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui.mask_slider import MaskSlider, step_travel
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, grouped, measured, threshold_name
 from napari_quac.gui.widgets import button, disclosure_button, flow, menu, row
 from napari_quac.gui.wrapping_row import WrappingRow
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
 
 
+@slots
 class ThresholdPanel(Section):
     """Selects a distinct mask of the displayed curve, without running a network."""
 
@@ -58,6 +60,7 @@ class ThresholdPanel(Section):
         choices.events.size_axis.connect(self._set_travel)
         self._show()
 
+    @slot
     def go_to_optimum(self) -> None:
         """Set the threshold to the optimum of the displayed curve."""
         self._set_threshold(None)
@@ -83,8 +86,8 @@ class ThresholdPanel(Section):
 
     def _build_view_rows(self) -> None:
         self.blink_button = button("Blink", "blink_button")
-        self.blink_button.pressed.connect(lambda: self.blink_held.emit(True))
-        self.blink_button.released.connect(lambda: self.blink_held.emit(False))
+        self.blink_button.pressed.connect(slot(lambda: self.blink_held.emit(True)))
+        self.blink_button.released.connect(slot(lambda: self.blink_held.emit(False)))
         self.side_by_side_button = button("Side by side", "side_by_side_button", checkable=True)
         self.side_by_side_button.toggled.connect(self.side_by_side_requested)
         self.show_layers_button = button(
@@ -147,6 +150,7 @@ class ThresholdPanel(Section):
         summary = f"{displayed.explanation.method} · {threshold_name(threshold)}"
         self.set_summary(f"{summary} · preliminary" if preliminary else summary)
 
+    @slot
     def _set_travel(self) -> None:
         """Let the slider travel along the axis of mask sizes."""
         if self._curve is not None:

@@ -16,7 +16,8 @@ from napari_quac.gui.option_names import with_controls
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import WrappedLabel, duration, estimated
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import WrappedLabel, duration, estimated, plain
 from napari_quac.gui.widgets import button, column, menu
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
@@ -32,6 +33,7 @@ EVALUATOR_IN_TRAINING = "Training an evaluation classifier, which the generator 
 DURATION = "Usually {minutes:.0f} minutes without a GPU. It can be stopped and used at any moment."
 
 
+@slots
 class TrainPanel(Section):
     """Panel that trains a generator in the background and lists previous runs."""
 
@@ -45,7 +47,7 @@ class TrainPanel(Section):
         self.settings = TrainSettings()
         self.settings.family_changed.connect(self._on_family)
         self.settings.changed.connect(self._show_progress)
-        self.settings.folder.picked.connect(lambda _: self._show_runs())
+        self.settings.folder.picked.connect(slot(lambda _: self._show_runs()))
         self.body_layout.addWidget(self.settings)
         self._build_buttons()
         self._build_progress()
@@ -66,10 +68,12 @@ class TrainPanel(Section):
         """Output folder, with one subfolder for each run."""
         return Path(self.settings.folder.edit.text().strip() or ".").expanduser()
 
+    @slot
     def train(self) -> None:
         """Start a new training."""
         self._start(next_folder(self.root), resume=False)
 
+    @slot
     def resume(self) -> None:
         """Resume the training of the chosen previous run, with its settings."""
         if run := self._chosen_run():
@@ -94,7 +98,7 @@ class TrainPanel(Section):
         self.stop_button = button("Stop and use", "train_stop_button", tip, self._training.stop)
         text, tip = "Use current checkpoint", "Use the generator of the last preview."
         self.use_now_button = button(text, "train_use_now_button", tip)
-        self.use_now_button.clicked.connect(lambda: self._use(self._current_run()))
+        self.use_now_button.clicked.connect(slot(lambda: self._use(self._current_run())))
         self._while_running = QWidget()
         self._while_running.setLayout(WrappingRow(self.stop_button, 1, self.use_now_button, 1))
         self.body_layout.addWidget(self.train_button)
@@ -121,7 +125,7 @@ class TrainPanel(Section):
             "train_previous_menu", tip, picked=self._on_run_picked, n_characters=8
         )
         self.use_button = button("Use", "train_use_button", "Open the generator of the chosen run.")
-        self.use_button.clicked.connect(lambda: self._use(self._chosen_run()))
+        self.use_button.clicked.connect(slot(lambda: self._use(self._chosen_run())))
         tip = "Continue the chosen run with its settings, for the time above."
         self.resume_button = button("Resume training", "train_resume_button", tip, self.resume)
         self.previous_line = Message("train_previous_line", "muted")
@@ -172,7 +176,7 @@ class TrainPanel(Section):
         self.train_button.setEnabled(not problem)
         self.train_button.setText(estimated("Train generator", self._expected_seconds()))
         self.train_button.setToolTip(
-            with_controls(problem) or "The training runs while you continue working."
+            plain(with_controls(problem) or "The training runs while you continue working.")
         )
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
@@ -252,7 +256,9 @@ class TrainPanel(Section):
             self.previous_menu.clear()
             for row, run in enumerate(self._runs):
                 self.previous_menu.addItem(f"{run.folder.name} · {run.short}")
-                self.previous_menu.setItemData(row, run.sentence, Qt.ItemDataRole.ToolTipRole)
+                self.previous_menu.setItemData(
+                    row, plain(run.sentence), Qt.ItemDataRole.ToolTipRole
+                )
         self._previous_rows.setVisible(bool(self._runs))
         self._on_run_picked()
 

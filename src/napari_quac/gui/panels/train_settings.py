@@ -16,6 +16,7 @@ from napari_quac.generators.trainings import trainable_families, training_settin
 from napari_quac.gui.form import Form
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import caption, labeled_row
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import (
     choose_entry,
@@ -47,6 +48,7 @@ CLASS_TIPS = {
 WHOLE_TIP = "This generator is trained at the size of the images."
 
 
+@slots
 class TrainSettings(QWidget):
     """Rows above the button *Train generator*."""
 
@@ -193,7 +195,7 @@ class TrainSettings(QWidget):
             if field:
                 rows.addWidget(WrappedLabel(f"Loss {field}", f"train_{field}_title", "muted"))
             rows.addWidget(form)
-            form.changed.connect(lambda _: self.changed.emit())
+            form.changed.connect(slot(lambda _: self.changed.emit()))
 
     def _on_family(self) -> None:
         cls = self.settings_class

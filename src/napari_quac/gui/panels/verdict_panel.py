@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.section import Section
+from napari_quac.gui.slots import slots
 from napari_quac.gui.text import MARKS, WrappedLabel, set_tone, threshold_name
 from napari_quac.gui.widgets import button, connect, debouncer, grid, muted
 from napari_quac.live.choices import Choices
@@ -26,6 +27,7 @@ PRELIMINARY = "The mask is preliminary. The verdict is about the exact one."
 FINDING_MARKS = {**MARKS, "note": "•"}
 
 
+@slots
 class VerdictPanel(Section):
     """One sentence for each finding, with its tone."""
 

@@ -15,6 +15,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
+from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import menu
 from napari_quac.live.results import Results
 
@@ -50,6 +51,7 @@ def arrows(field: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(vectors[np.linalg.norm(directions, axis=1) >= SHORTEST])
 
 
+@slots
 class WarpLayers(QObject):
     """Three layers, present only while the generator is a warping simulator.
 
@@ -122,6 +124,7 @@ MEASURES: dict[Measure, str] = {
 }
 
 
+@slots
 class WarpPanel(Section):
     """Describes the deformation; hidden unless the generator is a warping simulator.
 

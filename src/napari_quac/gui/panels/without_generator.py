@@ -12,6 +12,8 @@ from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.message import Message
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import plain
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -31,6 +33,7 @@ NEEDED = {
 }
 
 
+@slots
 class WithoutGeneratorBox(QWidget):
     """Offers an explanation without a generator, and the training of one; hidden with one.
 
@@ -84,6 +87,7 @@ class WithoutGeneratorBox(QWidget):
             self._estimated_samples = None  # measured after the explanation
         self.explain_requested.emit()
 
+    @slot
     def _estimate(self) -> None:
         """Measure the speed of a training once for each dataset, while nothing is explained."""
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier
@@ -115,7 +119,7 @@ class WithoutGeneratorBox(QWidget):
 
     def _show_estimate(self, estimate: TrainingEstimate) -> None:
         self.line.show_message(estimate.sentence)
-        self.line.setToolTip(estimate.basis)
+        self.line.setToolTip(plain(estimate.basis))
 
     def _show(self) -> None:
         is_offered = self._action.is_offered
@@ -124,4 +128,4 @@ class WithoutGeneratorBox(QWidget):
         missing = [text for name, text in NEEDED.items() if getattr(self._results, name) is None]
         self.explain_button.setEnabled(not missing)
         reason = f"Explaining requires {', '.join(missing)}."
-        self.explain_button.setToolTip(reason if missing else TOOLTIPS[BUTTON])
+        self.explain_button.setToolTip(plain(reason if missing else TOOLTIPS[BUTTON]))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_quac.gui.text import ElidedLabel
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import ElidedLabel, plain
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
 
 
+@slots
 class AccuracyLine(ElidedLabel):
     """Accuracy and class balance; the tooltip has one line for each class.
 
@@ -41,5 +43,5 @@ class AccuracyLine(ElidedLabel):
             accuracy = measure_accuracy(table)
             text, details = accuracy.text, accuracy.details
         self.setText(text)
-        self.setToolTip(f"{text}\n{details}" if text else "")
+        self.setToolTip(plain(f"{text}\n{details}" if text else ""))
         self.setVisible(bool(text))

@@ -11,7 +11,8 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_quac.gui.palette import Palette
-from napari_quac.gui.text import grouped
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import grouped, plain
 from napari_quac.live.filter_language import cell_filter
 from napari_quac.live.results import Results
 
@@ -22,6 +23,7 @@ LABEL_HEIGHT, CAPTION, WIDEST_LABEL = 18, 16, 110
 SMALLEST_CELL, WIDEST_CELL, HIGHEST_CELL = (30, 20), 92, 44
 
 
+@slots
 class ConfusionView(QWidget):
     """Counts by label (rows) and predicted class (columns), or normalized by row.
 
@@ -146,7 +148,7 @@ class ConfusionView(QWidget):
                     f"{grouped(int(self._counts[cell]))} samples labeled {label} are predicted "
                     f"as {predicted}: {self._share(*cell):.1%} of the label"
                 )
-            QToolTip.showText(event.globalPosition().toPoint(), text, self)
+            QToolTip.showText(event.globalPosition().toPoint(), plain(text), self)
             self.update()
 
     def leaveEvent(self, event: object) -> None:

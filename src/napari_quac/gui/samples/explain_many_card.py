@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import WrappedCaption
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import duration, grouped
 from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow
 from napari_quac.gui.wrapping_row import WrappingRow
@@ -30,6 +31,7 @@ MISSING = {
 }
 
 
+@slots
 class ExplainManyCard(QFrame):
     """The card above the table that starts, displays and cancels the work."""
 
@@ -114,18 +116,21 @@ class ExplainManyCard(QFrame):
             self._work.discard()
             self.renew_folder()
 
+    @slot
     def _choose_folder(self) -> None:
         start = Path(self.folder.text()).expanduser().parent
         chosen = QFileDialog.getExistingDirectory(self, "Choose the output folder", str(start))
         if chosen:
             self.folder.setText(chosen)
 
+    @slot
     def _save_plan(self) -> None:
         start = Path(self.folder.text()).expanduser().parent / "plan.yaml"
         chosen, _ = QFileDialog.getSaveFileName(self, "Save plan", str(start), PLANS)
         if chosen:
             self.save_plan_requested.emit(Path(chosen))
 
+    @slot
     def _open_plan(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, "Open plan", "", PLANS)
         if chosen:

@@ -14,7 +14,8 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.curve_dock import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.plots import ScorePlot
-from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, plain
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Priority
@@ -35,6 +36,7 @@ ALL_PAIRS = "All class pairs"
 NOTHING: Summary = ((), ())
 
 
+@slots
 class PopulationPage(QWidget):
     """Median curves with quartiles of a class pair, and the number of curves per method."""
 
@@ -80,6 +82,7 @@ class PopulationPage(QWidget):
         if self._is_active:
             self._later.throttle()
 
+    @slot
     def _summarize(self) -> None:
         """Summarize the entries of the samples in view, in the worker thread."""
         results = self._results
@@ -150,7 +153,7 @@ class PopulationPage(QWidget):
             swatch.setPixmap(line_sample(self._colors, method))
         name = ElidedLabel(population.name, f"population_name_{method}")
         if population.name != method:
-            name.setToolTip(f"{population.name} replaces {method} for this network.")
+            name.setToolTip(plain(f"{population.name} replaces {method} for this network."))
         score = "–"
         if population.score is not None:
             lower, upper = population.score_lower, population.score_upper
@@ -158,7 +161,7 @@ class PopulationPage(QWidget):
         count, value = QLabel(str(population.n_curves)), QLabel(score)
         count.setObjectName(f"population_n_{method}")
         value.setObjectName(f"population_score_{method}")
-        value.setToolTip(f"{population.aggregate.capitalize()} QuAC score with quartiles.")
+        value.setToolTip(plain(f"{population.aggregate.capitalize()} QuAC score with quartiles."))
         for index, widget in enumerate((swatch, name, count, value)):
             self._grid.addWidget(widget, number, index)
 

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.slots import slots
+from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import fit_rows, prepare_table
 from napari_quac.live.choices import Choices
 from napari_quac.live.explanation_status import UNKNOWN
@@ -107,7 +109,7 @@ class SampleModel(QAbstractTableModel):
             title = self._title(name) or "correctness of the prediction"
             meaning = "Highest QuAC score of all methods, baselines included. "
             meaning = meaning if name == "score" else ""
-            return f"{meaning}Click to sort by {title}, and again to reverse the order."
+            return plain(f"{meaning}Click to sort by {title}, and again to reverse the order.")
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -124,7 +126,8 @@ class SampleModel(QAbstractTableModel):
             return self._color(order.columns, int(order.indices[index.row()]), name)
         if role == Qt.ItemDataRole.ToolTipRole:
             position = int(order.indices[index.row()])
-            return order.columns.failure(position) or str(order.columns.sample_list.ids[position])
+            columns = order.columns
+            return plain(columns.failure(position) or str(columns.sample_list.ids[position]))
         return None
 
     def _title(self, name: str) -> str:
@@ -205,6 +208,7 @@ def _column_names(columns: SampleColumns) -> tuple[str, ...]:
 WIDEST_COLUMN = 210
 
 
+@slots
 class SampleTable(QTableView):
     """Displays ``results.order``; a click on a title sorts, a click on a row selects the sample."""
 

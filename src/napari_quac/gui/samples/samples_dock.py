@@ -27,7 +27,8 @@ from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, estimated, grouped, set_tone
+from napari_quac.gui.slots import slot, slots
+from napari_quac.gui.text import ElidedLabel, estimated, grouped, plain, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
@@ -52,6 +53,7 @@ OF_EXPLANATIONS = ("explained", "not_switched")
 """Chips that are hidden before a sample is explained."""
 
 
+@slots
 class FilterField(TextField):
     """The filter as text; an invalid filter is reported and not applied."""
 
@@ -65,7 +67,7 @@ class FilterField(TextField):
         set_tone(self.problem, "bad")
         self.problem.hide()
         self._later = ui.debouncer(self, AFTER_TYPING_MS, self.apply)
-        self.textEdited.connect(lambda _: self._later.throttle())
+        self.textEdited.connect(slot(lambda _: self._later.throttle()))
         self.returnPressed.connect(self.apply)
         choices.events.filter_text.connect(self._show)
         results.events.order.connect(self._show_problem)
@@ -74,6 +76,7 @@ class FilterField(TextField):
         """Return the size hint, which is the width that the row gives to the field."""
         return self.sizeHint()
 
+    @slot
     def apply(self) -> None:
         """Apply the filter if it is valid."""
         self._later.cancel()
@@ -109,6 +112,7 @@ class FilterField(TextField):
         set_tone(self, "bad" if problem else "")
 
 
+@slots
 class FilterChips(QWidget):
     """A chip for each common filter, and one for a cell of the confusion matrix."""
 
@@ -137,7 +141,9 @@ class FilterChips(QWidget):
         chip = self.chips["cell"]
         middle = Qt.TextElideMode.ElideMiddle
         chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
-        chip.setToolTip(f"Filter of the confusion matrix: {title}. Click to show all samples.")
+        chip.setToolTip(
+            plain(f"Filter of the confusion matrix: {title}. Click to show all samples.")
+        )
         self._filter(filter_text)
 
     def _filter(self, text: str) -> None:
@@ -173,6 +179,7 @@ TABS = (
 )
 
 
+@slots
 class SamplesDock(QWidget):
     """Table, confusion matrix and curves of all samples, with a common filter."""
 
@@ -337,6 +344,7 @@ class SamplesDock(QWidget):
         else:
             self.many_card.hide()
 
+    @slot
     def choose_report(self) -> None:
         """Open a dialog for a folder of explanations."""
         chosen = QFileDialog.getExistingDirectory(self, "Open a folder of explanations")
@@ -373,7 +381,7 @@ class SamplesDock(QWidget):
         )
         if running:
             tooltip = "Stop predicting; existing predictions are kept, and can be completed later."
-        self.predict_button.setToolTip(tooltip)
+        self.predict_button.setToolTip(plain(tooltip))
         if results.loaded_samples is None:
             self.table.set_hint("Choose samples to see them in this table.")
         elif order is None:

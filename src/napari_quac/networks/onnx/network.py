@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_quac.errors import CheckpointError
+from napari_quac.errors import CheckpointError, one_line
 from napari_quac.networks.onnx import elementwise, spatial
 from napari_quac.networks.onnx.elementwise import convert, unsupported
 from napari_quac.networks.onnx.graph import TYPES, Graph, Model, Node, Reference, read_model
@@ -250,7 +250,14 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, Model]:
         If it is damaged, incomplete, or has operators that are unknown here.
     """
     model = read_model(path)
-    return OnnxNetwork(model, path.name).eval(), model
+    try:
+        return OnnxNetwork(model, path.name).eval(), model
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # a node without output, a shape that does not divide: torch and Python refuse it
+        raise CheckpointError(
+            f"'{path.name}' is damaged: its ONNX network cannot be built ({one_line(error)}). "
+            "Export it again."
+        ) from error
 
 
 def onnx_metadata(model: Model) -> dict[str, str]:
