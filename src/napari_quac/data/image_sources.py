@@ -10,6 +10,7 @@ from typing import Any
 from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe, PixelSize
 from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack, stack_in
 from napari_quac.data.preprocessed import PreprocessedRecipe
+from napari_quac.reading import is_regular_file
 
 
 def recipe_of(
@@ -31,7 +32,7 @@ def recipe_of(
     fields = fields or {}
     names = ("labels", "label_column", "split")
     of_stack = {name: fields[name] for name in names if name in fields}
-    if path.is_file():
+    if is_regular_file(path):
         if not fields.get("labels") and not is_labeled_stack(path):
             return ImageFilesRecipe((path,), image_range)
         return LabeledStackRecipe(path, image_range=image_range, **of_stack)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QSettings, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError
 from napari_quac.gui.layout_state import read_layout, restore_layout
 from napari_quac.gui.slots import slot, slots
@@ -352,7 +353,7 @@ class Opening(QObject):
         state = SessionState.of(self._dock.choices, self._dock.results)
         file = Path(state.files[("samples", *ROLES).index(kind)])
         is_folder = kind != "samples" or (state.samples or {}).get("kind") in OF_ONE_PATH
-        if file.is_absolute() and file.exists() and is_folder:
+        if file.is_absolute() and path_exists(file) and is_folder:
             self._remember(kind, file)
 
     def _remember(self, kind: str, path: Path) -> None:

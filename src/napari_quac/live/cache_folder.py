@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_quac.errors import one_line
+from napari_quac.reading import is_folder
 from napari_quac.storage import storage_errors
 
 LOCK = "in-use.lock"
@@ -73,9 +74,11 @@ class CacheFolder:
 
     def remove_leftovers(self) -> int:
         """Remove the folders of processes that have ended without doing so; return their number."""
-        if not self.parent.is_dir():
+        if not is_folder(self.parent):
             return 0
-        folders = [path for path in self.parent.iterdir() if path.is_dir() and path != self._folder]
+        folders = [
+            path for path in self.parent.iterdir() if is_folder(path) and path != self._folder
+        ]
         return sum(_remove_if_abandoned(folder) for folder in folders)
 
     def _create(self) -> Path:

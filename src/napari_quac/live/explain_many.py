@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.live.choices import Choices, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -125,7 +126,7 @@ class ExplainMany:
             name = re.sub(r"[^A-Za-z0-9]+", "-", dataset_name).strip("-") or "samples"
             base = user_folder / f"{name}-explained"
         numbered = (base.with_name(f"{base.name}-{number}") for number in count(2))
-        return next(folder for folder in chain((base,), numbered) if not folder.exists())
+        return next(folder for folder in chain((base,), numbered) if not path_exists(folder))
 
     def estimate(self, folder: Path) -> Estimate:
         """Estimate time and disk space for the samples in view."""
@@ -137,7 +138,7 @@ class ExplainMany:
         if sample is not None:
             n_methods = len(self._choices.settings.methods)
             n_bytes = estimate_bytes(tuple(sample.image.shape), n_methods, n)
-        parent = next((p for p in (folder, *folder.parents) if p.exists()), None)
+        parent = next((p for p in (folder, *folder.parents) if path_exists(p)), None)
         n_free = shutil.disk_usage(parent).free if parent is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
         if seconds is None and self._speeds is not None:
@@ -243,7 +244,7 @@ class ExplainMany:
             return
         self.state = "stopped"
         self.changed.emit()
-        if (folder / "store.json").exists():
+        if path_exists(folder / "store.json"):
             self._choices.report_source = ReportFolder(folder)
 
     def _on_renewed(self) -> None:

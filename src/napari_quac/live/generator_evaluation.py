@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.explain.verdict import Finding
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.live.previous_runs import read_run
+from napari_quac.reading import is_folder
 
 if TYPE_CHECKING:
     from napari_quac.networks.generator import Generator
@@ -38,7 +39,7 @@ def find_evaluation(loaded_generator: Generator, *, generator: Any) -> Finding |
     if isinstance(generator, InfillRecipe):
         return None
     paths: tuple[Path, ...] = tuple(generator.paths()) if hasattr(generator, "paths") else ()
-    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
+    folders = dict.fromkeys(path if is_folder(path) else path.parent for path in paths)
     for folder in folders:
         run = read_run(folder)
         is_its_run = run is not None and (run.path in paths or run.path == folder)

@@ -15,6 +15,7 @@ from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.explanation_status import UNKNOWN, ExplanationStatus
 from napari_quac.live.identity import other_networks
 from napari_quac.live.sample_columns import SampleIndex
+from napari_quac.reading import is_regular_file
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -134,7 +135,7 @@ def open_explanations(folder: Path) -> OpenReport:
     from napari_quac.reports.store import ExplanationStore
     from napari_quac.reports.store_info import INFO
 
-    if (folder / INFO).is_file():
+    if is_regular_file(folder / INFO):
         store = ExplanationStore.open(folder)
         return report_of_store(store, list(store.entries()))
     return OpenReport(open_report(folder), folder)

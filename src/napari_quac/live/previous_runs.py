@@ -13,7 +13,7 @@ from safetensors import safe_open
 from napari_quac.errors import QuacError
 from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families
-from napari_quac.reading import parse_json, read_json, reading_errors
+from napari_quac.reading import is_folder, is_regular_file, parse_json, read_json, reading_errors
 from napari_quac.train.settings import (
     EVALUATION_FILE,
     RESUME_FILE,
@@ -119,7 +119,7 @@ def previous_runs(root: Path) -> tuple[PreviousRun, ...]:
     Folders whose generator cannot be read are skipped.
     """
     try:
-        folders = [folder for folder in root.iterdir() if folder.is_dir()]
+        folders = [folder for folder in root.iterdir() if is_folder(folder)]
     except (OSError, ValueError):  # no folder, or a name that is none
         return ()
     runs = [read_run(folder) for folder in folders]
@@ -173,7 +173,7 @@ def _read(
         int(training["steps"]),
         int(size),
         read_evaluation(folder / EVALUATION_FILE, cls),
-        (folder / RESUME_FILE).is_file(),
+        is_regular_file(folder / RESUME_FILE),
     )
 
 

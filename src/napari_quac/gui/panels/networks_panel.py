@@ -42,6 +42,7 @@ from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.results import Results
 from napari_quac.networks.consent import names_of, programs_in, trust, untrusted
+from napari_quac.reading import is_folder
 
 FILES = "Networks (*.pt *.pth *.ts *.safetensors *.ckpt *.pt2 *.jit);;All files (*)"
 STYLES = {"latent": "latent: random styles", "reference": "reference: styles of images"}
@@ -202,7 +203,7 @@ class NetworksPanel(Section):
 
     def _offer_other_role(self, path: Path, role: str, network: RecognizedNetwork) -> None:
         content = f" ({network.findings[0].rstrip('.')})" if network.findings else ""
-        kind = "folder" if path.is_dir() else "file"
+        kind = "folder" if is_folder(path) else "file"
         self._offers[role] = network
         self.cards[role].ask(
             f"'{path.name}' is not a {role}. This {kind} contains a {network.role}{content}. "
