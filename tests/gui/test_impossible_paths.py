@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
-from qtpy.QtGui import QDropEvent
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.path_field import PathField
@@ -40,18 +40,8 @@ def test_every_field_refuses_a_path_that_cannot_be(dock: QuacDock, path: str) ->
 
 
 @pytest.mark.parametrize("path", IMPOSSIBLE[:2], ids=["name", "path"])
-def test_a_dropped_path_that_cannot_be_is_refused(dock: QuacDock, path: str) -> None:
+def test_an_opened_path_that_cannot_be_is_refused(dock: QuacDock, path: str) -> None:
     load(dock)
-    for target in (dock, dock.all_samples):
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(path)])
-        event = QDropEvent(
-            QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
-            Qt.KeyboardModifier.NoModifier,
-        )  # fmt: skip
-        QApplication.sendEvent(target, event)
-        wait(lambda: not dock.controller.running)
-        wait(lambda: dock.networks.cards["classifier"].is_bad or dock.status.failure)
-        shown = [label.text() for label in dock.networks.cards["classifier"].findChildren(QLabel)]
-        print("DBG", shown, dock.status.failure, dock.status.line.text())
-        dock.status.forget_failure()
+    dock.opening.open_paths([Path(path)])
+    wait(lambda: dock.status.failure)
+    assert not dock.controller.running

@@ -20,6 +20,7 @@ from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.value_range import ValueRange
+from napari_quac.reading import is_folder
 from napari_quac.serialize import abbreviated
 
 METHODS = {
@@ -177,7 +178,7 @@ def _generator(
     """Return the generated images of the experiment, or else its trained generator."""
     for style in _STYLES:
         folder = root / "generated_images" / style
-        if folder.is_dir():
+        if is_folder(folder):
             return GeneratedRecipe(folder), [f"The generated images of '{style}' are used."]
     checkpoints = [
         *(root / "checkpoints").glob("*nets_ema.ckpt"),

@@ -16,6 +16,7 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_datasets import ImageFiles
 from napari_quac.errors import QuacError
 from napari_quac.explain.agreement_check import check_briefly
@@ -185,7 +186,7 @@ def describe(plan: BatchPlan) -> StoreInfo:
     description = replace(plan, device="auto").plain()
     dataset = resources.dataset
     info = StoreInfo.of(*networks, settings, dataset.name, description, dataset)
-    if (plan.output / INFO).exists():  # the present description of the store is retained
+    if path_exists(plan.output / INFO):  # the present description of the store is retained
         return info
     return replace(info, agreement=_agreement(resources))
 

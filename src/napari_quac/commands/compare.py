@@ -10,6 +10,7 @@ from napari_quac.commands import sample_options, shared
 from napari_quac.commands.output import cell, notify, print_json, table
 from napari_quac.commands.score import read_pair
 from napari_quac.errors import DataError
+from napari_quac.reading import is_regular_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +208,7 @@ def _mask(path: Path, sample: Sample) -> NDArray[np.bool_] | None:
     from napari_quac.data.image_file import read_array
     from napari_quac.errors import ShapeError
 
-    if not path.is_file():
+    if not is_regular_file(path):
         return None
     mask: NDArray[np.bool_] = np.asarray(np.greater(read_array(path), 0), dtype=bool)
     if mask.ndim == sample.image.ndim:

@@ -15,6 +15,7 @@ from typing import Any
 from napari_quac.commands import shared
 from napari_quac.commands.output import notify
 from napari_quac.errors import QuacError
+from napari_quac.reading import is_folder
 
 DEFAULT_PICTURE = Path("napari-quac-demo.png")
 SCREEN = "1366x768x24"
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
         If the folder of the picture does not exist, or a step failed.
     """
     picture: Path | None = options.screenshot
-    if picture is not None and not (folder := picture.absolute().parent).is_dir():
+    if picture is not None and not is_folder(folder := picture.absolute().parent):
         raise QuacError(f"The folder '{folder}' does not exist. Choose another one.")
     reason = _window_error(os.environ) if _has_display() else "there is no display"
     if not reason:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.commands import shared
 from napari_quac.commands.output import cell, table
 from napari_quac.errors import DataError
+from napari_quac.reading import is_regular_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ def find_labels(directory: Path | None, sample_id: str) -> NDArray[np.generic] |
     stem = directory / PurePosixPath(sample_id).with_suffix("")
     for suffix in (".npy", ".tif", ".tiff", ".png"):
         path = stem.with_name(stem.name + suffix)
-        if path.is_file():
+        if is_regular_file(path):
             return read_array(path)
     raise DataError(
         f"There are no labels for '{sample_id}': '{stem}.npy', .tif or .png is missing. Choose a "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import arguments, sample_options, shared
 from napari_quac.commands.output import attributes, notify, print_json
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError, StorageError
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _notify_space(plan: BatchPlan) -> None:
     dataset = plan.samples.load()
     sample_options.notify_about_samples(dataset)
     n_bytes = estimate_output(plan, dataset, max(2, len(dataset.classes)))
-    place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
+    place = next(path for path in (plan.output, *plan.output.parents) if path_exists(path))
     n_free = shutil.disk_usage(place).free
     n_samples = len(plan.only) or len(dataset)
     text = f"{n_samples} samples; at most {_size(n_bytes)} on disk, {_size(n_free)} are free"

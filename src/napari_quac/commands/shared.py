@@ -13,6 +13,7 @@ from napari_quac.commands import preprocessing_options, sample_options
 from napari_quac.commands.arguments import class_map, names, path, pooling_factors, whole_numbers
 from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
 from napari_quac.errors import DataError
+from napari_quac.reading import is_folder
 from napari_quac.registry import unknown_name
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ def _with_quoted_names(options: argparse.Namespace) -> list[str]:
 
     known = options.classes or ()
     samples = getattr(options, "samples", None) or []
-    if not known and len(samples) == 1 and samples[0].is_dir():
+    if not known and len(samples) == 1 and is_folder(samples[0]):
         known = subfolders(samples[0])
     return [quote_direction(text, known) for text in options.generator]
 

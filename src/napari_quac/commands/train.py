@@ -19,6 +19,7 @@ from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families, training_settings
+from napari_quac.reading import is_folder
 from napari_quac.train.settings import (
     AdversarialTrainingSettings,
     ClassifierTrainingSettings,
@@ -209,7 +210,7 @@ def run_generator(options: argparse.Namespace) -> None:
     settings = settings_from_options(training_settings(options.family), options)
     dataset = _images(options, options.samples, options.split)
     masks: Path | None = getattr(options, "masks", None)
-    if masks is not None and not masks.is_dir():
+    if masks is not None and not is_folder(masks):
         raise DataError(f"There is no folder '{masks}' with masks.")
     steps = train_generator(
         dataset,

@@ -23,6 +23,7 @@ from napari_quac.data.image_layout import find_layout
 from napari_quac.data.image_range import RangeSuggestion, suggest_image_range, suggestion_text
 from napari_quac.data.place import Place, Transform, unit_of_length
 from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
+from napari_quac.reading import is_folder, is_regular_file
 
 PixelSize = tuple[float, ...]
 """Pixel size in nm along the axes of an image; one number for all of them."""
@@ -409,8 +410,8 @@ class ImageFilesRecipe:
             If a file is missing.
         """
         for path in self.paths:
-            if not path.is_file():
-                state = "is a folder" if path.is_dir() else "does not exist"
+            if not is_regular_file(path):
+                state = "is a folder" if is_folder(path) else "does not exist"
                 raise DataError(f"'{path}' {state}. Choose one folder, or image files.")
         paths = tuple(dict.fromkeys(self.paths))
         # ids are unique: files of one name in several folders have the paths of their folders

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_search import (
     ImageSearch,
     count_of,
@@ -24,6 +25,7 @@ from napari_quac.data.image_search import (
 from napari_quac.data.label_pattern import PatternSuggestion, pattern_labels, suggest_patterns
 from napari_quac.data.label_table import ImageLabels, NoFilesError, table_labels, tables_beside
 from napari_quac.errors import DataError
+from napari_quac.reading import is_folder
 
 ALL_SPLITS = "all"
 LabelSource = Literal["folders", "table", "file names", "none"]
@@ -167,8 +169,8 @@ def find_layout(
         If there is no such folder or split, it contains no image, or the labels cannot be read.
     """
     directory = Path(directory)
-    if not directory.is_dir():
-        state = "is a file" if directory.exists() else "does not exist"
+    if not is_folder(directory):
+        state = "is a file" if path_exists(directory) else "does not exist"
         raise DataError(f"'{directory}' {state}. {FOLDER_ADVICE}")
     search, folders = find_images(directory), subfolders(directory)
     if not search.images:

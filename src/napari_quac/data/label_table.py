@@ -12,6 +12,7 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_search import count_of, is_ignored, is_split_name, name_some
 from napari_quac.data.table_text import MISSING, is_number, read_text_table
 from napari_quac.errors import DataError
+from napari_quac.reading import is_regular_file
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 LABEL_NAMES = (
@@ -381,7 +382,7 @@ def tables_beside(directory: Path) -> list[Path]:
             if path.suffix.lower() in {".csv", ".tsv"}
             and not is_ignored(path.name)
             and (folder == directory or _suggests_labels(path.stem, directory.name))
-            and path.is_file()
+            and is_regular_file(path)
             and path.stat().st_size <= MAX_BYTES
         ]
     return tables

@@ -25,7 +25,13 @@ from napari_quac.data.label_table import read_table, row_labels, sort_names
 from napari_quac.data.npy_file import open_npy
 from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
-from napari_quac.reading import WRONG_KINDS, check_regular_file, reading_errors
+from napari_quac.reading import (
+    WRONG_KINDS,
+    check_regular_file,
+    is_folder,
+    is_regular_file,
+    reading_errors,
+)
 
 IMAGE_KEYS = ("images", "image", "x", "data", "imgs", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
@@ -216,14 +222,14 @@ def labels_beside(path: Path) -> Path | None:
     candidates = [
         path.with_name(f"{s}{suffix}") for s in stems for suffix in (".csv", ".npy", ".tsv")
     ]
-    return next((other for other in candidates if other != path and other.is_file()), None)
+    return next((other for other in candidates if other != path and is_regular_file(other)), None)
 
 
 def is_labeled_stack(path: Path) -> bool:
     """Tell an archive of images, or a stack with its labels beside it, from a single image."""
     if path.suffix.lower() == ".npz":
-        return path.is_file()
-    if path.suffix.lower() not in STACK_SUFFIXES or not path.is_file():
+        return is_regular_file(path)
+    if path.suffix.lower() not in STACK_SUFFIXES or not is_regular_file(path):
         return False
     if labels_beside(path) is None or re.search(r"label|^y$", path.stem.lower()):
         return False
@@ -243,13 +249,13 @@ def _shape(path: Path) -> tuple[int, ...]:
 
 def stack_in(directory: Path) -> Path | None:
     """Return the only file of a folder that is a stack with labels; None without one."""
-    if not directory.is_dir():
+    if not is_folder(directory):
         return None
     visible = [path for path in sorted(directory.iterdir()) if not path.name.startswith(".")]
     stacks = [path for path in visible if is_labeled_stack(path)]
     images = [path for path in visible if path.suffix.lower() in STACK_SUFFIXES]
     labels = {labels_beside(path) for path in stacks}
-    is_alone = not any(path.is_dir() for path in visible) and {*images} <= {*stacks, *labels}
+    is_alone = not any(is_folder(path) for path in visible) and {*images} <= {*stacks, *labels}
     return stacks[0] if len(stacks) == 1 and is_alone else None
 
 

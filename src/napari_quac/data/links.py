@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from napari_quac.errors import DataError, one_line
 from napari_quac.file_probe import probe_file
-from napari_quac.reading import parse_json
+from napari_quac.reading import is_regular_file, parse_json
 
 ALLOWED_FOLDERS = "NAPARI_QUAC_LINKED_FOLDERS"
 NUMBERS = "buif"
@@ -240,7 +240,7 @@ def _check_other(other: Path, name: str, path: Path, depth: int) -> None:
     import h5py
 
     require_inside(other, path.parent, path.name)
-    if not other.is_file():
+    if not is_regular_file(other):
         raise DataError(f"'{path.name}' links to '{other.name}', which is missing. Copy it, too.")
     probe_file(other, "hdf5", name)
     with h5py.File(other, "r") as file:

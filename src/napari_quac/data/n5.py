@@ -43,7 +43,7 @@ def read_attributes(folder: Path) -> dict[str, Any]:
         If the file is damaged.
     """
     path = folder / "attributes.json"
-    if not path.is_file():
+    if not is_regular_file(path):
         return {}
     attributes = read_json(path, MAX_ATTRIBUTES)
     return attributes if isinstance(attributes, dict) else {}

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
+from napari_quac.reading import is_regular_file
 from napari_quac.stepwise import Progress, stepwise
 
 FOLDER_VARIABLE = "NAPARI_QUAC_VNC_FOLDER"
@@ -76,9 +77,9 @@ def vnc_folder() -> Path:
 def n_missing(folder: Path | None = None) -> int:
     """Count the sections that are not on disk."""
     folder = folder or vnc_folder()
-    if (folder / STACK_FILE).is_file():
+    if is_regular_file(folder / STACK_FILE):
         return 0
-    return sum(not (folder / section.path).is_file() for section in published_sections())
+    return sum(not is_regular_file(folder / section.path) for section in published_sections())
 
 
 @stepwise
@@ -108,7 +109,7 @@ def fetch_vnc(
     folder, sections = folder or vnc_folder(), sections or published_sections()
     base_url = base_url or BASE_URL
     whole = folder / STACK_FILE
-    if whole.is_file():
+    if is_regular_file(whole):
         yield Progress(0, 1, f"reading {STACK_FILE}")
         return _read_whole(whole, sections)
     planes = []
@@ -128,7 +129,7 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
     import pooch
 
     local = folder / section.path
-    if local.is_file() and pooch.file_hash(str(local)) == section.file_sha256:
+    if is_regular_file(local) and pooch.file_hash(str(local)) == section.file_sha256:
         return local
     try:
         path = pooch.retrieve(

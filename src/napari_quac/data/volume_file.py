@@ -12,6 +12,7 @@ from typing import Any
 
 from napari_quac.data import n5
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.hdf5_file import open_hdf5
 from napari_quac.data.links import local_store, require_inside, require_numbers
 from napari_quac.data.npy_file import open_npy
@@ -94,8 +95,8 @@ def _open(path: Path, dataset: str, channel: int) -> Volume:
         volume = replace(volume, n_channels=stack.n_channels, assumptions=notes)
     elif suffix == ".npy":
         volume = _plain(open_npy(path, "buif"), {}, path.stem, path, channel)
-    elif path.is_dir():
-        is_n5 = suffix == ".n5" or (path / "attributes.json").exists()
+    elif is_folder(path):
+        is_n5 = suffix == ".n5" or path_exists(path / "attributes.json")
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
     else:
         raise DataError(f"'{path.name}' is not a volume. Choose one of {VOLUME_ENDINGS}.")
@@ -224,7 +225,7 @@ def _group_above(path: Path) -> Any:
     """Return the group that contains a folder, if there is one."""
     import zarr
 
-    if not any((path.parent / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
+    if not any(path_exists(path.parent / name) for name in (".zgroup", ".zattrs", "zarr.json")):
         return None
     return zarr.open_group(local_store(path.parent), mode="r")
 
@@ -339,7 +340,7 @@ def _zarr_arrays(path: Path) -> list[str]:
     for depth in ("*", "*/*", "*/*/*"):
         for folder in sorted(path.glob(depth)):
             metadata = folder / "zarr.json"
-            if (folder / ".zarray").exists() or (
+            if path_exists(folder / ".zarray") or (
                 is_regular_file(metadata) and b'"array"' in read_bytes(metadata)
             ):
                 arrays.append(folder.relative_to(path).as_posix())
@@ -353,7 +354,7 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
         above = n5.read_attributes(folder.parent) if dataset else {}
         return _plain_n5(path, folder, above, _stem(dataset or path.name), channel)
     scales = [scale for scale in folder.glob("s[0-9]*") if re.fullmatch(r"s\d{1,3}", scale.name)]
-    scales = [scale for scale in scales if (scale / "attributes.json").exists()]
+    scales = [scale for scale in scales if path_exists(scale / "attributes.json")]
     scales.sort(key=lambda scale: int(scale.name[1:]))
     if scales:
         return _n5_pyramid(path, folder, scales, _stem(dataset or path.name), channel)
@@ -375,7 +376,7 @@ def _n5_arrays(path: Path) -> list[str]:
     for depth in ("*", "*/*", "*/*/*"):
         for folder in path.glob(depth):
             if _is_n5_array(folder):
-                is_level = re.fullmatch(r"s\d+", folder.name) and (folder.parent / "s0").exists()
+                is_level = re.fullmatch(r"s\d+", folder.name) and path_exists(folder.parent / "s0")
                 whole = folder.parent if is_level and folder.parent != path else folder
                 arrays.add(whole.relative_to(path).as_posix())
     return sorted(arrays)

@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE, GENERATOR_FILE
 from napari_quac.generators.cyclegan.training_settings import (
@@ -127,7 +128,7 @@ def train_example_generator(
         Folder for the state of the training, which is resumed if there is one.
     """
     settings = replace(GENERATOR_SETTINGS[name], minutes=minutes)
-    pair, resume = PAIRS.get(name), (folder / RESUME_FILE).exists()
+    pair, resume = PAIRS.get(name), path_exists(folder / RESUME_FILE)
     validation = images[1] if name == "exaggeration" else None
     inputs = images[0], folder, settings, classifier
     steps = train_generator(*inputs, pair=pair, validation=validation, resume=resume)

@@ -23,7 +23,7 @@ from napari_quac.networks.program_text import count_inputs, program_metadata
 from napari_quac.networks.programs import load_program
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import ReturnsImagesError
-from napari_quac.reading import reading_errors
+from napari_quac.reading import is_folder, reading_errors
 
 Role = Literal["classifier", "generator", "unknown"]
 InspectionKind = Literal[
@@ -139,7 +139,7 @@ def _read_path(path: Path) -> Inspection:
         metadata = {**inspection.metadata, **container.metadata}
         findings = (f"It is a {container.kind}.", *container.notes)
         return replace(inspection, path=path, metadata=metadata, findings=findings)
-    if path.is_dir():
+    if is_folder(path):
         return Inspection(path, "folder", "unknown", "", 0)
     return _read_file(path)
 

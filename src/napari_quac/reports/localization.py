@@ -10,11 +10,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_array
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.regions import Regions, find_regions
 from napari_quac.networks.classifier import Classifier
+from napari_quac.reading import is_folder, is_regular_file
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.report import Report
 from napari_quac.reports.truth import (
@@ -339,8 +341,8 @@ class TruthFolder:
     """
 
     def __init__(self, folder: Path, structures: Sequence[str] = ()) -> None:
-        if not folder.is_dir():
-            problem = "is not a folder" if folder.exists() else "does not exist"
+        if not is_folder(folder):
+            problem = "is not a folder" if path_exists(folder) else "does not exist"
             raise DataError(f"'{folder}' {problem}. Choose the folder with the masks.")
         self.folder = folder
         self.structures = frozenset(structures)
@@ -395,6 +397,6 @@ def _without_extension(sample_id: str) -> str:
 def _image(stem: Path) -> Path | None:
     for suffix in sorted(IMAGE_SUFFIXES, key=(".npy", ".png").__contains__, reverse=True):
         path = stem.with_name(stem.name + suffix)
-        if path.is_file():
+        if is_regular_file(path):
             return path
     return None

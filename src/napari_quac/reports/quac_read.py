@@ -22,7 +22,7 @@ from napari_quac.data.image_file import read_array, read_image
 from napari_quac.data.links import ALLOWED_FOLDERS, is_elsewhere, is_inside
 from napari_quac.errors import DataError, one_line
 from napari_quac.explain.score import quac_score
-from napari_quac.reading import WRONG_KINDS, is_regular_file
+from napari_quac.reading import WRONG_KINDS, is_folder, is_regular_file
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.quac_json import QuacFile, read_quac_file
 from napari_quac.reports.report import Report
@@ -53,7 +53,7 @@ def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
         One sentence for each damaged file.
     """
     files, problems = [], []
-    for place in [path] if path.is_file() else files_below(path, (".json",)):
+    for place in [path] if is_regular_file(path) else files_below(path, (".json",)):
         check_canceled()
         try:
             file = read_quac_file(place)
@@ -238,7 +238,7 @@ def _method_labels(files: list[QuacFile], path: Path) -> dict[tuple[Path, str], 
 
 def _run_of(file: QuacFile, path: Path) -> str:
     """Return the folders that lead to the reports of a run, such as ``latent``."""
-    parts = file.path.relative_to(path).parts[:-1] if path.is_dir() else ()
+    parts = file.path.relative_to(path).parts[:-1] if is_folder(path) else ()
     return "/".join(parts[:-1]).removesuffix("reports").strip("/") or path.name
 
 
@@ -293,7 +293,7 @@ def _root(path: Path) -> Path:
     for folder in (path, *path.parents):
         if folder.name == "reports":
             return folder.parent
-    return path if path.is_dir() else path.parent
+    return path if is_folder(path) else path.parent
 
 
 def _text(entry: object) -> str:

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac import __version__
-from napari_quac.data.file_names import safe_name
+from napari_quac.data.file_names import path_exists, safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, encode_image, read_image
 from napari_quac.errors import DataError, ShapeError, StorageError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.reading import is_folder
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.record import plain
 from napari_quac.reports.report import Report
@@ -94,7 +95,7 @@ def write_quac_report(
     Each report has the name of its method. The library gives all of them one name and keeps only
     the last one; with separate names, its ``Report.from_directory`` compares the methods.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if path_exists(folder) and (not is_folder(folder) or any(folder.iterdir())):
         raise DataError(f"'{folder}' is not empty. Choose a new folder for the export.")
     if report.settings is not None and report.settings.procedure.into == "generated":
         raise DataError(
@@ -187,7 +188,7 @@ def _write_entry(
         path = paths[name]
         if name not in IMAGES:
             files[path] = npy_bytes(array.astype(np.float32))
-        elif name == "counterfactual" or not path.exists():  # others are shared by methods
+        elif name == "counterfactual" or not path_exists(path):  # others are shared by methods
             files[path] = _encode_image(path.suffix, array)
     write_files(files)
     drift = None if classifier is None else _drift(paths, arrays, classifier)

@@ -31,10 +31,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
-from napari_quac.reading import WRONG_KINDS, parse_json, read_bytes
+from napari_quac.reading import WRONG_KINDS, is_regular_file, parse_json, read_bytes
 from napari_quac.reports import task_images
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.record import check_record, is_failed, to_json, whole_curve
@@ -131,7 +132,7 @@ class ExplanationStore:
         """
         folder = Path(folder)
         cls.refuse_existing(folder)
-        if folder.exists() and not _is_free(folder):
+        if path_exists(folder) and not _is_free(folder):
             raise DataError(f"'{folder}' is not empty. Choose another folder.")
         text = json.dumps(info.plain(), indent=1, allow_nan=False)
         write_files({folder / IMAGES / "zarr.json": ZARR_GROUP, folder / INFO: text.encode()})
@@ -146,7 +147,7 @@ class ExplanationStore:
         DataError
             If there is a store.
         """
-        if (folder / INFO).exists():
+        if path_exists(folder / INFO):
             raise DataError(
                 f"'{folder}' contains explanations. Resume them (--resume), or change the folder."
             )
@@ -169,8 +170,8 @@ class ExplanationStore:
         """
         folder = Path(folder)
         path = folder / INFO
-        if not path.is_file():
-            state = "is not a folder of explanations" if folder.exists() else "does not exist"
+        if not is_regular_file(path):
+            state = "is not a folder of explanations" if path_exists(folder) else "does not exist"
             raise DataError(f"'{folder}' {state} (no '{INFO}'). Choose the folder of a run.")
         try:
             document = read_bytes(path)
@@ -200,7 +201,7 @@ class ExplanationStore:
             added to them.
         """
         folder = Path(folder)
-        if not (folder / INFO).exists():
+        if not path_exists(folder / INFO):
             return cls.create(folder, info)
         store = cls.open(folder)
         if store.read_only:
@@ -241,7 +242,7 @@ class ExplanationStore:
 
     def has(self, key: str) -> bool:
         """Return whether there is a record now."""
-        return self._record_path(key).is_file()
+        return is_regular_file(self._record_path(key))
 
     def record(self, key: str) -> dict[str, Any]:
         """Read a record.
@@ -437,7 +438,7 @@ class ExplanationStore:
     def _check_writable(self) -> None:
         if self.read_only:
             raise StorageError(f"Nothing can be added to '{self.folder}': {self.read_only}.")
-        if not (self.folder / INFO).is_file():
+        if not is_regular_file(self.folder / INFO):
             raise StorageError(
                 f"'{self.folder}' no longer holds '{INFO}', so nothing was added. Choose a folder "
                 "that stays in its place.",

@@ -13,7 +13,7 @@ from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.reading import WRONG_KINDS, as_mapping, read_json
+from napari_quac.reading import WRONG_KINDS, as_mapping, is_regular_file, read_json
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
@@ -232,7 +232,9 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     keys = [f.name for f in fields(recipe)] if is_dataclass(recipe) else []
     files = {key: path for key in keys if isinstance(path := getattr(recipe, key), Path)}
     hashes = {
-        key: network_hash(path) for key, path in files.items() if weights_path(path).is_file()
+        key: network_hash(path)
+        for key, path in files.items()
+        if is_regular_file(weights_path(path))
     }
     if not files:
         parts = getattr(recipe, "__dict__", {}).items()

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generator import ConversionRequest, ask_generator
 from napari_quac.networks.generator import Generator as ImageGenerator
+from napari_quac.reading import is_regular_file
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.classifier_trainer import train_on_pool
 from napari_quac.train.images import ImagePool, resize_for
@@ -46,7 +48,7 @@ class MaskFolder:
     def __call__(self, sample_id: str) -> Tensor | None:
         """Return the mask (1, S, S) of a sample, above 0 inside; None if there is no file."""
         path = Path(self.directory) / sample_id
-        return read_image(path) if path.is_file() else None
+        return read_image(path) if is_regular_file(path) else None
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,7 @@ def train_side_classifier(
     """
     path, former = output / f"{role}_classifier.safetensors", output / FORMER_FILES[role]
     for file in (path, former) if resume else ():
-        if file.exists():
+        if path_exists(file):
             return ClassifierRecipe(file).load(str(device))
     # half of the time of an evaluation classifier is the generator's
     minutes, feature_maps, number = {

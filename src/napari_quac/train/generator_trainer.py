@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
@@ -375,7 +376,7 @@ def load_training_state(task: TrainingTask[Any, Any], output: Path) -> float:
         If there is none, or it does not fit.
     """
     path = output / RESUME_FILE
-    if not path.exists():
+    if not path_exists(path):
         raise CheckpointError(
             f"There is no training to resume in '{output}' (no {RESUME_FILE}). Start a new one."
         )

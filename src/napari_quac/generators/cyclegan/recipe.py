@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.family import GeneratorFamily
+from napari_quac.reading import is_folder, is_regular_file
 
 if TYPE_CHECKING:
     import torch
@@ -111,10 +112,10 @@ class CycleGANRecipe(GeneratorFamily):
             return None
         translations: list[Translation] = []
         for source, target, path in directions:
-            if path.is_dir():
+            if is_folder(path):
                 translations += _in_folder(path, source, target)
                 continue
-            if not path.is_file():
+            if not is_regular_file(path):
                 raise CheckpointError(f"'{path}' does not exist. Check the name and the folder.")
             if not source:
                 source, target = stored_direction(path)
@@ -286,5 +287,5 @@ def _partner_of(path: Path) -> Path | None:
     for ending, other in (("_G_A", "_G_B"), ("_G_B", "_G_A")):
         if path.stem.endswith(ending):
             partner = path.with_name(path.stem.removesuffix(ending) + other + path.suffix)
-            return partner if partner.is_file() else None
+            return partner if is_regular_file(partner) else None
     return None

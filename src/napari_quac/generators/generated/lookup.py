@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from napari_quac.data.file_names import file_name, safe_name
+from napari_quac.data.file_names import file_name, path_exists, safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image
 from napari_quac.data.image_search import is_ignored
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
 from napari_quac.generators.generated import STYLES
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.reading import is_folder, is_regular_file
 
 
 class GeneratedImages(Generator):
@@ -90,7 +91,7 @@ class GeneratedImages(Generator):
         source, target = names[request.source], names[request.target]
         folder = _folder_of(_folder_of(self.directory, source), target)
         query_name = Path(request.query_id.replace("\\", "/")).name
-        if not folder.is_dir():
+        if not is_folder(folder):
             pairs = [f"{a.name}/{b.name}" for a in _folders(self.directory) for b in _folders(a)]
             available = ", ".join(pairs[:8]) + (", …" if len(pairs) > 8 else "")
             raise NoCounterfactualError(
@@ -126,7 +127,7 @@ class GeneratedImages(Generator):
 
 def _folder_of(directory: Path, class_name: str) -> Path:
     """Return the folder of a class, whose name may not be a file name."""
-    below = {folder.name for folder in _folders(directory)} if directory.is_dir() else set()
+    below = {folder.name for folder in _folders(directory)} if is_folder(directory) else set()
     names = (class_name, file_name(class_name), safe_name(class_name))
     return directory / next((name for name in names if name in below), names[1])
 
@@ -143,7 +144,7 @@ def _matching(folder: Path, query_name: str) -> list[Path]:
             numbered.append((int(match[1]), path))
     same.sort(key=lambda path: path.name != query_name)
     inside = folder / stem
-    deeper = sorted(_images(inside)) if inside.is_dir() else []
+    deeper = sorted(_images(inside)) if is_folder(inside) else []
     return [*same, *(path for _, path in sorted(numbered)), *deeper]
 
 
@@ -155,8 +156,8 @@ def source_folder(directory: Path, style: str) -> Path:
     DataError
         If there is none.
     """
-    if not directory.is_dir():
-        problem = "is a file" if directory.exists() else "does not exist"
+    if not is_folder(directory):
+        problem = "is a file" if path_exists(directory) else "does not exist"
         raise DataError(f"'{directory}' {problem}. Choose a folder with SOURCE/TARGET/NAME.png.")
     styles = STYLES if style == "auto" else (style,)
     roots = (directory, directory / "generated_images")
@@ -165,7 +166,7 @@ def source_folder(directory: Path, style: str) -> Path:
     candidates = [*below, *itself, *([roots[1]] if style == "auto" else [])]
     for depth in (2, 3):  # SOURCE/TARGET/NAME.png, or else SOURCE/TARGET/NAME/NUMBER.png
         for candidate in candidates:
-            if candidate.is_dir() and _holds_images(candidate, depth):
+            if is_folder(candidate) and _holds_images(candidate, depth):
                 return candidate
     of_style = "" if style == "auto" else f" of style '{style}'"
     raise DataError(
@@ -183,8 +184,8 @@ def _holds_images(directory: Path, depth: int) -> bool:
 
 def _images(folder: Path) -> Iterator[Path]:
     paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return (path for path in paths if path.is_file())
+    return (path for path in paths if is_regular_file(path))
 
 
 def _folders(directory: Path) -> list[Path]:
-    return sorted(p for p in directory.iterdir() if p.is_dir() and not is_ignored(p.name))
+    return sorted(p for p in directory.iterdir() if is_folder(p) and not is_ignored(p.name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.generators.generated import STYLES
+from napari_quac.reading import is_folder
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +53,8 @@ class GeneratedRecipe(GeneratorFamily):
     @classmethod
     def from_file(cls, inspection: Inspection) -> GeneratedRecipe | None:
         """Return the recipe for a folder with the same class names on two levels."""
-        is_folder = inspection.kind == "folder"
-        return cls(inspection.path) if is_folder and holds_images(inspection.path) else None
+        is_in_folder = inspection.kind == "folder"
+        return cls(inspection.path) if is_in_folder and holds_images(inspection.path) else None
 
     def load(self, device: str | torch.device = "auto") -> GeneratedImages:
         """Find the folder of the source classes; the device has no effect.
@@ -71,11 +72,11 @@ class GeneratedRecipe(GeneratorFamily):
 
 def holds_images(directory: Path) -> bool:
     """Tell a folder of generated images (SOURCE/TARGET) from one of samples (CLASS)."""
-    if any((directory / style).is_dir() for style in (*STYLES, "generated_images")):
+    if any(is_folder(directory / style) for style in (*STYLES, "generated_images")):
         return True
-    classes = {entry.name for entry in directory.iterdir() if entry.is_dir()}
+    classes = {entry.name for entry in directory.iterdir() if is_folder(entry)}
     return any(
-        entry.name in classes and entry.is_dir()
+        entry.name in classes and is_folder(entry)
         for name in classes
         for entry in (directory / name).iterdir()
     )

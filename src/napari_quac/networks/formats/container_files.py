@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from napari_quac.errors import CheckpointError
+from napari_quac.reading import is_folder
 
 MAX_DESCRIPTION = 1 << 24  # bytes of a description file; weights are larger
 
@@ -65,7 +66,7 @@ class Files:
             If it is too large, or no text.
         """
         try:
-            if self.path.is_dir():
+            if is_folder(self.path):
                 file = self.path / name
                 if file.stat().st_size > MAX_DESCRIPTION:
                     raise CheckpointError(f"'{name}' in '{self.path.name}' is no description.")
@@ -79,7 +80,9 @@ class Files:
 
     def file(self, name: str) -> Path:
         """Return a file on the disk; one of an archive is unpacked until Python ends."""
-        return self.path / name if self.path.is_dir() else _unpacked(self.path, self.prefix + name)
+        return (
+            self.path / name if is_folder(self.path) else _unpacked(self.path, self.prefix + name)
+        )
 
     def first(self, *names: str) -> str:
         """Return the first of some names that is there; empty if none is."""

@@ -13,6 +13,7 @@ from napari_quac.networks.formats.hugging_face import WEIGHTS, read_hugging_face
 from napari_quac.networks.formats.monai_bundle import read_monai_bundle
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.tensor_file import detect_format, file_hash
+from napari_quac.reading import is_folder, is_regular_file
 
 MAX_GRAPH = 1 << 26  # bytes of an ONNX file whose weights are elsewhere
 
@@ -41,7 +42,7 @@ def find_container(path: Path) -> Container | None:
         read_bioimage,
         read_monai_bundle,
     )
-    if path.is_file() and path.name in ("config.json", *DESCRIPTIONS, *WEIGHTS):
+    if is_regular_file(path) and path.name in ("config.json", *DESCRIPTIONS, *WEIGHTS):
         beside = Files(path.parent, tuple(entry.name for entry in path.parent.iterdir()))
         readers = readers[:2]
         files: Files | None = beside
@@ -77,13 +78,13 @@ def network_hash(path: Path) -> str:
 
 
 def _files_of(path: Path) -> Files | None:
-    if path.is_dir():
+    if is_folder(path):
         names = [entry.name for entry in path.iterdir()]
         for folder in ("configs", "models"):
-            if folder in names and (path / folder).is_dir():
+            if folder in names and is_folder(path / folder):
                 names += [f"{folder}/{entry.name}" for entry in (path / folder).iterdir()]
         return Files(path, tuple(names))
-    if not path.is_file():
+    if not is_regular_file(path):
         return None
     try:
         with path.open("rb") as file:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.file_walk import files_below
 from napari_quac.networks.formats.notebook_cell import export_cell, keras_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
@@ -74,9 +75,9 @@ def foreign_sentence(path: Path, head: bytes) -> str:
 def foreign_folder_sentence(path: Path) -> str:
     """Return the error about a folder that is no classifier; empty for any other folder."""
     name = path.name
-    if (path / "saved_model.pb").exists() or (path / "keras_metadata.pb").exists():
+    if path_exists(path / "saved_model.pb") or path_exists(path / "keras_metadata.pb"):
         return keras_sentence(name, "a SavedModel of TensorFlow")
-    if (path / "Manifest.json").exists() and path.suffix == ".mlpackage":
+    if path_exists(path / "Manifest.json") and path.suffix == ".mlpackage":
         return (
             f"'{name}' holds a Core ML network, which has no gradients. Export the original "
             "network as ONNX or with napari_quac.export_classifier, then open that file."

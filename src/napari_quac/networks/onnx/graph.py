@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.onnx import wire
 
@@ -232,7 +233,7 @@ class _Reader:
         path = (self.path.parent / entries["location"]).resolve()
         if path.parent != self.path.parent.resolve():
             raise ValueError(f"the weights '{name}' lie in another folder")
-        if not path.exists():
+        if not path_exists(path):
             raise CheckpointError(
                 f"'{self.path.name}' holds an ONNX graph whose weights are in '{path.name}', which "
                 "is missing. Copy that file beside it."
