@@ -35,7 +35,7 @@ def test_images_that_the_network_takes_are_not_refused(file):
 
 def test_others_are_refused_and_the_way_out_is_named(file):
     classifier = ClassifierRecipe(file).load("cpu")
-    with pytest.raises(ShapeError, match=r"seems to be trained .* --image-size"):
+    with pytest.raises(ShapeError, match=r"seems to be trained .*--image-size"):
         classifier.check_image((1, 64, 64))
 
 

@@ -240,11 +240,9 @@ class QuacDock(DockPanels):
 
     def _closing_steps(self, window_closes: bool) -> Iterator[Callable[[], Any]]:
         """Return what closes the parts of the dock, in their order."""
-        yield from (
-            timer.cancel
-            for timer in (self._draw_curves, self._announce_explained,
-                          self._scroll_to_preprocessing, self._scroll_to_training)
-        )  # fmt: skip
+        yield from (self._draw_curves.cancel, self._announce_explained.cancel,
+                    self._scroll_to_preprocessing.cancel,
+                    self._scroll_to_training.cancel)  # fmt: skip
         yield self.opening.close
         yield self.session.cache.close if window_closes else self._keep_session
         yield from (self._main_thread.close, self._collections.close, self._style.close)
