@@ -160,7 +160,7 @@ def test_what_is_no_plan_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DataError):
         BatchPlan.read(path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="does not exist"):
         BatchPlan.read(tmp_path / "absent.yaml")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from napari_quac.cli import build_parser, main
 from napari_quac.reports.store import ExplanationStore
+from rounding import F32
 
 
 def arguments(worked_example, folders: Path, *more: str) -> list[str]:
@@ -49,7 +50,7 @@ def test_explain_writes_a_store_and_exports_arrays(worked_example, folders, caps
     assert "dark/b.npy" in printed.err.splitlines()[-1]
     record = next(r for r in document["explanations"] if r["id"] == "dark/a.npy")
     assert record["switches"] is True
-    assert record["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert record["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=F32)
     assert any("switches to bright" in text for text in record["methods"]["d-ig"]["verdict"])
     folder = arrays / record["folder"]
     assert json.loads((folder / "record.json").read_text())["id"] == "dark/a.npy"

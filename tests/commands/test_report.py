@@ -11,6 +11,7 @@ import torch
 
 from commands.conftest import Corner
 from napari_quac.cli import main
+from rounding import F32
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +77,8 @@ def test_json_holds_everything(explained, capsys):
     assert (found["n"], found["n_failed"], found["classes"]) == (4, 1, ["dark", "bright"])
     by_pair = {(one["method"], one["source"]): one for one in found["by_method_and_pair"]}
     one = by_pair["d-ig", "dark"]
-    assert one["quac_score"]["median"] == pytest.approx(0.8292919, abs=1e-6)
-    assert one["curve"]["median"][1] == pytest.approx(0.1930768, abs=1e-6)
+    assert one["quac_score"]["median"] == pytest.approx(0.8292919, abs=F32)
+    assert one["curve"]["median"][1] == pytest.approx(0.1930768, abs=F32)
     assert len(found["mask_sizes"]) == 101
     entry = next(e for e in found["entries"] if e["sample"] == "dark/a.npy")
     assert len(entry["score_changes"]) == 200

@@ -10,6 +10,7 @@ import torch
 
 from commands.conftest import Corner
 from napari_quac.cli import main
+from rounding import F32
 
 
 def scored(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict:
@@ -20,14 +21,14 @@ def scored(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict:
 def test_d_ig_of_the_worked_example_is_exact(worked_example, capsys):
     document = scored(worked_example.arguments(methods="d-ig"), capsys)
     record = document["methods"]["d-ig"]
-    assert record["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert record["quac_score"] == pytest.approx(0.8292919, abs=F32)
     assert record["optimal_threshold"] == 8.881784197001252e-16
     assert record["mask_sizes"][100] == 4 / 64
-    assert record["score_changes"][175] == pytest.approx(0.30168250, abs=1e-6)
-    assert record["predictions"]["counterfactual"][1] == pytest.approx(0.9241418, abs=1e-6)
+    assert record["score_changes"][175] == pytest.approx(0.30168250, abs=F32)
+    assert record["predictions"]["counterfactual"][1] == pytest.approx(0.9241418, abs=F32)
     assert record["completeness"] < 1e-5
     assert record["true_name"] == "d-ig"
-    assert document["predictions"]["query"][0] == pytest.approx(0.92414182, abs=1e-6)
+    assert document["predictions"]["query"][0] == pytest.approx(0.92414182, abs=F32)
     assert len(record["thresholds"]) == len(record["mask_sizes"]) == 200
 
 
@@ -44,7 +45,7 @@ def test_a_given_map_is_scored_as_it_is(worked_example, capsys):
     np.save(path, given)
     document = scored(worked_example.arguments(attribution=path), capsys)
     assert list(document["methods"]) == ["given"]
-    assert document["methods"]["given"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert document["methods"]["given"]["quac_score"] == pytest.approx(0.8292919, abs=F32)
 
 
 def test_a_constant_map_scores_zero_and_says_so(worked_example, capsys):
@@ -72,7 +73,7 @@ def test_out_writes_attribution_mask_and_hybrid(worked_example, capsys, tmp_path
     mask = np.load(out / "d-ig" / "mask.npy")
     hybrid = np.load(out / "d-ig" / "hybrid.npy")
     assert attribution.shape == mask.shape == hybrid.shape == (1, 8, 8)
-    assert attribution[0, 2:4, 2:4] == pytest.approx(np.array([[1, 0.75], [0.5, 0.25]]), abs=1e-6)
+    assert attribution[0, 2:4, 2:4] == pytest.approx(np.array([[1, 0.75], [0.5, 0.25]]), abs=F32)
     assert mask.sum() == 4
     assert np.array_equal(hybrid, mask)
 
@@ -89,7 +90,7 @@ def test_a_network_that_allows_no_deeplift_still_gets_the_other_methods(worked_e
     torch.export.save(torch.export.export(Corner(), (torch.zeros(2, 1, 8, 8),)), exported)
     document = scored(worked_example.arguments(classifier=exported), capsys)
     assert "d-deeplift" in document["unavailable"]
-    assert document["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert document["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=F32)
     assert main(worked_example.arguments(classifier=exported, methods="d-deeplift")) == 2
     assert "D-IG" in capsys.readouterr().err
 
@@ -123,7 +124,7 @@ def test_preset_dapi_gives_the_area_and_optimum_of_the_worked_example(worked_exa
     document = scored(worked_example.arguments(methods="d-ig", preset="dapi"), capsys)
     assert (document["preset"], document["grid"]) == ("dapi", "dapi")
     found = document["methods"]["d-ig"]
-    assert found["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert found["quac_score"] == pytest.approx(0.8292919, abs=F32)
     assert found["optimal_threshold"] == 0.0
     assert len(found["thresholds"]) == 201
 
@@ -134,8 +135,8 @@ def test_regions_of_the_worked_example(worked_example, capsys: pytest.CaptureFix
     # four pixels that make the class, three that nobody looks at
     assert [region["n_pixels"] for region in regions["regions"]] == [4, 3]
     corner, distractor = regions["regions"]
-    assert corner["effect_alone"] == pytest.approx(0.84828365, abs=1e-6)
-    assert corner["effect_left_out"] == pytest.approx(0.84828365, abs=1e-6)
+    assert corner["effect_alone"] == pytest.approx(0.84828365, abs=F32)
+    assert corner["effect_left_out"] == pytest.approx(0.84828365, abs=F32)
     assert distractor["effect_alone"] == distractor["effect_left_out"] == 0
     assert corner["centroid"] == {"y": 2.5, "x": 2.5}
     assert main(worked_example.arguments(methods="residual", regions=True)) == 0

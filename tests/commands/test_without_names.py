@@ -14,6 +14,7 @@ from napari_quac.cli import build_parser, main
 from napari_quac.commands.shared import load_generator
 from napari_quac.generators.stargan.file import write_official
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
+from rounding import F32
 
 
 def explain(worked_example, root: Path, *more: str) -> list[str]:
@@ -95,7 +96,7 @@ def test_an_8_bit_query_goes_with_a_generated_image_in_the_networks_range(
         command = score(worked_example, one, "--value-range", "-1", "1")
         assert main([*command, "--generated", str(other)]) == 0
         found.append(json.loads(capsys.readouterr().out)["methods"]["residual"]["quac_score"])
-    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    assert found[0] == pytest.approx(found[1], abs=F32)
 
 
 def test_a_range_beyond_8_bits_leaves_8_bit_files_alone(worked_example, tmp_path, capsys):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_quac.data.links import ALLOWED_FOLDERS
+from napari_quac.batch.plan import absolute, build_classifier
+from napari_quac.data.links import ALLOWED_FOLDERS, is_elsewhere, is_inside
 from napari_quac.data.volume_file import open_volume
 from napari_quac.errors import DataError
 
@@ -110,6 +111,17 @@ def test_hdf5_does_not_show_files_elsewhere(
     monkeypatch.delenv(ALLOWED_FOLDERS)
     beside = hdf5(secret.parent / "em.h5", secret, form)
     assert read(beside, "raw").tobytes() == SECRET
+
+
+def test_other_machines_are_not_contacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_quac.data.links._IS_WINDOWS", True)
+    path = Path(r"\\server\share\x.pt")
+    assert is_elsewhere(path, tmp_path) and not is_inside(path, tmp_path)
+    assert not is_elsewhere(tmp_path / "x.pt", tmp_path)
+    assert not is_elsewhere(path, Path(r"\\SERVER\share\folder"))
+    with pytest.raises(DataError, match="another machine, which was not contacted"):
+        build_classifier({"path": str(path)}, tmp_path)
+    assert absolute(path, Path())  # named by a command
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:

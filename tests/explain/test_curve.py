@@ -28,6 +28,7 @@ from napari_quac.explain.curve import (
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 from strategies import float_arrays, maskings, quick
 
 SHAPES = [(1, 12, 12), (3, 13, 9), (1, 4, 7, 5), (3, 2, 6, 6)]
@@ -49,8 +50,8 @@ def attribution_of(signed: torch.Tensor) -> Attribution:
 def same(one: Curve, other: Curve) -> bool:
     return bool(
         np.array_equal(one.mask_sizes, other.mask_sizes)
-        and np.allclose(one.predictions, other.predictions, rtol=0, atol=1e-6)
-        and abs(one.quac_score - other.quac_score) < 1e-6
+        and np.allclose(one.predictions, other.predictions, rtol=0, atol=F32)
+        and abs(one.quac_score - other.quac_score) < F32
     )
 
 
@@ -86,8 +87,8 @@ def test_curve_is_what_one_hybrid_after_the_other_gives(shape: tuple[int, ...], 
         assert torch.equal(
             kept.image, blend(pair.query.image, pair.generated, kept.mask).clamp(0, 1)
         )
-        torch.testing.assert_close(alone.prediction, kept.prediction, rtol=0, atol=1e-6)
-        assert alone.score_change == pytest.approx(kept.score_change, abs=1e-6)
+        torch.testing.assert_close(alone.prediction, kept.prediction, rtol=0, atol=F32)
+        assert alone.score_change == pytest.approx(kept.score_change, abs=F32)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -119,8 +120,8 @@ def test_mask_size_falls_and_the_optimum_is_a_position_of_the_slider(data: st.Da
 def test_below_0_the_hybrid_is_the_generated_image() -> None:
     classifier, pair, attribution = small_case()
     curve = trace_curve(pair, attribution, classifier).result()
-    torch.testing.assert_close(hybrid_at(pair, curve, 0).image, pair.generated, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(curve.predictions[0], pair.generated_prediction.numpy(), atol=1e-6)
+    torch.testing.assert_close(hybrid_at(pair, curve, 0).image, pair.generated, rtol=0, atol=F32)
+    np.testing.assert_allclose(curve.predictions[0], pair.generated_prediction.numpy(), atol=F32)
     assert curve.mask_sizes[0] == 1
 
 
@@ -129,7 +130,7 @@ def test_score_change_is_that_of_the_target_against_the_query() -> None:
     pair = replace(pair, source=2, target=1)
     curve = trace_curve(pair, attribution, classifier).result()
     expected = curve.predictions[:, 1] - float(pair.query_prediction[1])
-    np.testing.assert_allclose(curve.score_changes, expected, atol=1e-7)
+    np.testing.assert_allclose(curve.score_changes, expected, atol=F32)
 
 
 def test_equal_masks_are_evaluated_once() -> None:

@@ -32,6 +32,7 @@ from napari_quac.reports.exaggeration_files import (
     ladder_metadata,
     write_exaggeration,
 )
+from rounding import F32
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +82,9 @@ def test_image_without_a_path_is_faded_as_a_baseline(made) -> None:
     found = exaggerate(other, generator, classifier, n_grid=5).result()
     assert found.kind == "fade"
     assert torch.equal(found.images[0], pair.query.image)
-    torch.testing.assert_close(found.images[4], pair.generated, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.images[4], pair.generated, atol=F32, rtol=0)
     middle = (pair.query.image + pair.generated) / 2
-    torch.testing.assert_close(found.images[2], middle, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.images[2], middle, atol=F32, rtol=0)
     assert found.reconstruction_error == 0
 
 

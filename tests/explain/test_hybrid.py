@@ -7,6 +7,7 @@ from torch import Tensor
 
 from napari_quac.errors import ShapeError
 from napari_quac.explain.curve import blend
+from rounding import F32
 from strategies import images, quick
 
 
@@ -36,7 +37,7 @@ def test_hybrid_lies_between_query_and_generated_image(drawn: tuple[Tensor, ...]
 def test_inverse_hybrid_is_the_hybrid_of_the_inverse_mask(drawn: tuple[Tensor, ...]) -> None:
     query, generated, mask = drawn
     inverse = blend(generated, query, mask)
-    torch.testing.assert_close(inverse, blend(query, generated, 1 - mask), rtol=0, atol=1e-6)
+    torch.testing.assert_close(inverse, blend(query, generated, 1 - mask), rtol=0, atol=F32)
 
 
 def test_the_generated_image_is_pasted_into_the_query() -> None:

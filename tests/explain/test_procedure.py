@@ -19,6 +19,7 @@ from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import PRESETS, ExplainSettings
 from napari_quac.explain.verdict import verdict
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 
 DAPI = ExplainSettings.from_preset("dapi")
 PLAIN = Masking(closing=1, blur=1, channel_wise=False)
@@ -42,15 +43,15 @@ def test_dapi_on_the_worked_example(method: str, four_pixels: tuple[Classifier, 
     (explanation,) = explain_pair(pair, classifier, settings).result().values()
     curve = explanation.curve
     assert len(curve.thresholds) == 201
-    assert curve.quac_score == pytest.approx(0.8292919, abs=1e-6)
+    assert curve.quac_score == pytest.approx(0.8292919, abs=F32)
     assert curve.optimal_threshold == 0.0
     assert explanation.pair.is_swapped
     # the query is pasted back into the generated image, and the source comes back
     hybrid = explanation.counterfactual.image
     assert torch.equal(hybrid[0, 2:4, 2:4], torch.zeros(2, 2))
     assert torch.equal(hybrid[0, 6, 5:8], torch.ones(3))
-    assert float(explanation.counterfactual.prediction[0]) == pytest.approx(0.9241418, abs=1e-6)
-    assert curve.score_changes[100] == pytest.approx(0.84828365, abs=1e-6)
+    assert float(explanation.counterfactual.prediction[0]) == pytest.approx(0.9241418, abs=F32)
+    assert curve.score_changes[100] == pytest.approx(0.84828365, abs=F32)
 
 
 def test_grid_of_dapi_has_exact_decimals() -> None:

@@ -20,6 +20,7 @@ from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.explain.regions import find_regions, label_regions, region_mask
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 
 SHARP = Masking(closing=1, blur=1)
 
@@ -89,9 +90,9 @@ def test_effects_are_those_that_follow_from_the_weights() -> None:
     whole = probability(4)
     expected = [(3, 1), (1, 3), (0, 4)]
     for region, (alone, without) in zip(found.regions, expected, strict=True):
-        assert region.effect_alone == pytest.approx(probability(alone) - probability(0), abs=1e-6)
-        assert region.effect_left_out == pytest.approx(whole - probability(without), abs=1e-6)
-    assert found.score_change == pytest.approx(whole - probability(0), abs=1e-6)
+        assert region.effect_alone == pytest.approx(probability(alone) - probability(0), abs=F32)
+        assert region.effect_left_out == pytest.approx(whole - probability(without), abs=F32)
+    assert found.score_change == pytest.approx(whole - probability(0), abs=F32)
     assert [region.number for region in found.regions] == [1, 2, 3]
 
 
@@ -111,7 +112,7 @@ def test_masks_of_the_regions_sum_to_the_mask_of_the_whole(
     labels = label_regions(hard)
     parts = [region_mask(curve, hard, labels == number) for number in range(1, labels.max() + 1)]
     total = torch.stack(parts).sum(dim=0) if parts else torch.zeros(shape)
-    np.testing.assert_allclose(total, curve.masking.soften(hard), atol=1e-6)
+    np.testing.assert_allclose(total, curve.masking.soften(hard), atol=F32)
 
 
 @pytest.mark.parametrize("masking", [SHARP, Masking()])
@@ -128,8 +129,8 @@ def test_single_region_alone_is_the_whole_and_no_network_is_asked(
     monkeypatch.setattr(Classifier, "predict", None)
     (region,) = find_regions(explanation, classifier, index=150).result().regions
     change = float(explanation.curve.score_changes[150])
-    assert region.effect_alone == pytest.approx(change, abs=1e-7)
-    assert region.effect_left_out == pytest.approx(change, abs=1e-7)
+    assert region.effect_alone == pytest.approx(change, abs=F32)
+    assert region.effect_left_out == pytest.approx(change, abs=F32)
 
 
 def test_corners_connect_and_channels_are_taken_together() -> None:

@@ -26,6 +26,7 @@ from napari_quac.networks.generator import (
     Proposals,
 )
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
+from rounding import F32
 
 SHAPE = (1, 4, 4)
 DARK = Sample("dark", torch.full(SHAPE, 0.25))
@@ -104,7 +105,7 @@ def test_batch_size_changes_nothing(
     assert found.origin == expected.origin
     assert found.n_tried == expected.n_tried
     torch.testing.assert_close(
-        found.generated_prediction, expected.generated_prediction, rtol=0, atol=1e-6
+        found.generated_prediction, expected.generated_prediction, rtol=0, atol=F32
     )
 
 

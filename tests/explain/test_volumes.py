@@ -19,6 +19,7 @@ from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.explain.verdict import verdict
 from napari_quac.networks.generator import FunctionGenerator
+from rounding import F32
 
 SHAPE = (1, 4, 24, 24)
 
@@ -118,7 +119,7 @@ def test_size_counts_all_voxels_and_the_marker_lies_on_the_curve() -> None:
     again = make_hybrid(
         pair, attribution, classifier, float(curve.thresholds[index]), Masking(closing=1)
     )
-    torch.testing.assert_close(hybrid.prediction, again.prediction, rtol=0, atol=1e-6)
+    torch.testing.assert_close(hybrid.prediction, again.prediction, rtol=0, atol=F32)
 
 
 def brighter_image(query: Tensor, source: int, target: int, seed: int) -> Tensor:

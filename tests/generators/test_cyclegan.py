@@ -28,6 +28,7 @@ from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.storage import write_file
 from napari_quac.train.checkpointing import encode_safetensors
+from rounding import F32
 
 
 def save(path: Path, seed: int = 0, channels: int = 1) -> ResnetGenerator:
@@ -74,7 +75,7 @@ def test_folder_has_a_network_for_each_direction(folder: Path, classifier: Class
         expected = (network(asked.query[None] * 2 - 1)[0] + 1) / 2
         found = generator.propose(asked, 0, 5)
         assert found.origins[0]["network"] == f"latest_net_G_{'AB'[seed]}.pth"
-        torch.testing.assert_close(found.images, expected.detach()[None], rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.images, expected.detach()[None], rtol=0, atol=F32)
 
 
 def test_there_is_one_proposal_and_it_is_always_the_same(
@@ -158,7 +159,7 @@ def test_our_own_file_says_its_direction_and_predicts_the_change(
     small = torch.nn.functional.avg_pool2d(asked.query[None], 2) * 2 - 1
     change = torch.nn.functional.interpolate(network(small), (16, 16), mode="bilinear")
     expected = (asked.query + change[0]).clamp(0, 1).detach()
-    torch.testing.assert_close(image_of(generator, asked), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(image_of(generator, asked), expected, rtol=0, atol=F32)
 
 
 def test_card_says_what_the_file_is(folder: Path) -> None:

@@ -29,6 +29,7 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.train.generator_trainer import train_generator
 from napari_quac.train.images import select_class_pair
+from rounding import F32
 from train.listed import Listed
 
 SMALL = ExaggerationTrainingSettings(
@@ -75,7 +76,7 @@ def test_first_and_last_bin_are_open_and_the_others_are_not() -> None:
 
     assert loss(-9.0, 0) == loss(9.0, 9) == 0
     assert loss(9.0, 0) > 5
-    assert loss(float(np.log(0.35 / 0.65)), 3) == pytest.approx(0, abs=1e-6)
+    assert loss(float(np.log(0.35 / 0.65)), 3) == pytest.approx(0, abs=F32)
     assert loss(-9.0, 3) > 5
     assert bins_of(torch.tensor([0.0, 0.1999, 0.5, 1.0]), 10).tolist() == [0, 1, 5, 9]
 
@@ -84,13 +85,13 @@ def test_two_bins_of_a_query_have_to_lie_apart_in_their_order() -> None:
     bins = torch.tensor([2, 7])
     asked = float(torch.tensor(0.75).logit() - torch.tensor(0.25).logit())
     right = order_loss(torch.tensor([-5.0, -5.0 + asked]), bins, 10)
-    assert float(right) == pytest.approx(0, abs=1e-6)
+    assert float(right) == pytest.approx(0, abs=F32)
     assert float(order_loss(torch.tensor([-9.0, 9.0]), bins, 10)) == 0
     alike = float(order_loss(torch.tensor([-5.0, -5.0]), bins, 10))
     turned = float(order_loss(torch.tensor([-4.0, -5.0]), bins, 10))
     assert turned > alike > 1
     flipped = order_loss(torch.tensor([-5.0 + asked, -5.0]), bins.flip(0), 10)
-    assert float(flipped) == pytest.approx(0, abs=1e-6)
+    assert float(flipped) == pytest.approx(0, abs=F32)
 
 
 @pytest.mark.long

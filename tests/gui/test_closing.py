@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QPushButton
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.window import dock_of
 from napari_quac.reports.store import ExplanationStore
+from rounding import F32
 
 from .conftest import explain, load, open_dock, wait
 
@@ -71,7 +72,7 @@ def test_the_close_button_asks_once(make_napari_viewer: Any, tmp_path: Path) -> 
     assert explanations is not None
     for entry in entries:
         curve = explanations[entry.method].curve
-        np.testing.assert_allclose(entry.score_changes, curve.score_changes, atol=1e-6)
+        np.testing.assert_allclose(entry.score_changes, curve.score_changes, atol=F32)
 
 
 @pytest.mark.long

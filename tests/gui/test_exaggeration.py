@@ -17,6 +17,7 @@ from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.storage import write_file
 from napari_quac.train.checkpointing import encode_safetensors
+from rounding import F32
 
 from .conftest import explain, load, wait
 
@@ -79,7 +80,7 @@ def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock)
     for index in (3, 20):
         panel.slider.setValue(index)
         expected = (found.images[index] - found.pair.query.image)[0].numpy()
-        np.testing.assert_allclose(dock.viewer.layers[CHANGE_NAME].data, expected, atol=1e-6)
+        np.testing.assert_allclose(dock.viewer.layers[CHANGE_NAME].data, expected, atol=F32)
     low, high = dock.viewer.layers[CHANGE_NAME].contrast_limits
     assert low == -high
     panel.change_button.click()

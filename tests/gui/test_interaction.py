@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.layers import NAMES
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 
 from .conftest import explain, load, open_dock, wait
 
@@ -25,7 +26,7 @@ def assert_agrees(dock: QuacDock) -> None:
     np.testing.assert_array_equal(mask, hybrid.mask.numpy()[0])
     query, generated = np.asarray(layers["query"].data), np.asarray(layers["generated"].data)
     blended = np.clip(mask * generated + (1 - mask) * query, 0, 1)
-    np.testing.assert_allclose(np.asarray(layers["hybrid"].data), blended, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(layers["hybrid"].data), blended, atol=F32)
     assert dock.curve_dock.plot.marker == (hybrid.mask_size, hybrid.score_change)
     for index, probability in enumerate(hybrid.prediction.tolist()):
         assert dock.predictions.bars["hybrid", index].property("probability") == probability

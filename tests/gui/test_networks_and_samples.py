@@ -12,6 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_quac.gui.dock import QuacDock
+from rounding import F32
 
 from .conftest import explain, load, wait
 
@@ -180,7 +181,7 @@ def test_layer_gives_samples_with_its_place(dock: QuacDock) -> None:
     wait(lambda: dock.results.sample is not None and "stack" in dock.results.sample.id)
     settle(dock)
     wait(lambda: np.allclose(dock.layers.layers["query"].translate, (0, 8, 12)))
-    np.testing.assert_allclose(dock.layers.layers["query"].data[0], stack[0] / 255, atol=1e-6)
+    np.testing.assert_allclose(dock.layers.layers["query"].data[0], stack[0] / 255, atol=F32)
     assert dock.navigator.misprediction_button.isHidden()
     panel.layer_high.setValue(100)
     panel.use_layer_button.click()

@@ -24,6 +24,7 @@ from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generator import FunctionGenerator
 from napari_quac.testing import ReadyNetwork
 from networks.architectures.published_vgg3d import PublishedVgg3d
+from rounding import F32
 
 from .conftest import wait
 from .test_points import click_at, samples, settle
@@ -104,10 +105,10 @@ def check_shown(dock: QuacDock) -> NDArray[np.bool_]:
     values = shown.explanation.attribution.values.numpy()
     soft, hard = mask_by_hand(values, float(curve.thresholds[shown.index]), curve.masking)
     layers = {name: np.asarray(layer.data) for name, layer in dock.layers.layers.items()}
-    np.testing.assert_allclose(layers["mask"], soft[0], atol=1e-6)
+    np.testing.assert_allclose(layers["mask"], soft[0], atol=F32)
     query, generated = pair.query.image.numpy(), pair.generated.numpy()
     hybrid = soft * generated + (1 - soft) * query
-    np.testing.assert_allclose(layers["hybrid"], hybrid[0], atol=1e-6)
+    np.testing.assert_allclose(layers["hybrid"], hybrid[0], atol=F32)
     assert shown.hybrid.mask_size == pytest.approx(hard.mean(), abs=1e-9)
     asked = classifier.predict(torch.from_numpy(hybrid[None].astype(np.float32)))[0]
     np.testing.assert_allclose(shown.hybrid.prediction, asked, atol=1e-5)

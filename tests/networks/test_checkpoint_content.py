@@ -20,6 +20,7 @@ from napari_quac.generators.opening import inspect_network, load_classifier
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.checkpoint_facts import class_names_in, metadata_of
 from napari_quac.networks.checkpoint_file import read_checkpoint
+from rounding import F32
 
 State = dict[str, Tensor]
 
@@ -114,7 +115,7 @@ def test_averaged_weights_come_first_and_the_card_states_it(tmp_path: Path, name
     with torch.no_grad():
         expected = vgg(1)(IMAGES).softmax(1)
     classifier = load_classifier(path, device="cpu", value_range=(0, 1))
-    assert torch.allclose(classifier.predict(IMAGES), expected, atol=1e-6)
+    assert torch.allclose(classifier.predict(IMAGES), expected, atol=F32)
     (sentence,) = weights_sentences(path)
     assert f"averaged ones under '{name}' are used" in sentence
 
@@ -263,7 +264,7 @@ def test_whole_network_of_a_known_architecture_states_its_class(tmp_path: Path) 
     classifier = load_classifier(path, device="cpu", value_range=(0, 1))
     with torch.no_grad():
         expected = vgg()(IMAGES).softmax(1)
-    assert torch.allclose(classifier.predict(IMAGES), expected, atol=1e-6)
+    assert torch.allclose(classifier.predict(IMAGES), expected, atol=F32)
 
 
 def test_network_without_weights_names_its_content(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
+from rounding import F32
 
 
 class CornerClassifier(nn.Module):
@@ -89,7 +90,7 @@ def test_worked_example_of_8_pixels(tmp_path: Path) -> None:
     ).load("cpu")
     assert (classifier.channels, classifier.image_size) == (1, (8, 8))
     probability = classifier.predict(torch.zeros(1, 1, 8, 8))[0]
-    np.testing.assert_allclose(probability, (0.92414182, 0.07585818), atol=1e-7)
+    np.testing.assert_allclose(probability, (0.92414182, 0.07585818), atol=F32)
 
 
 def test_worked_example_of_three_channels_is_not_taken_for_one(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_worked_example_of_three_channels_is_not_taken_for_one(tmp_path: Path) -
     ).load("cpu")
     assert (classifier.channels, classifier.image_size) == (3, (32, 32))
     assert float(classifier.predict(torch.zeros(1, 3, 32, 32))[0, 1]) == pytest.approx(
-        0.04742587, abs=1e-7
+        0.04742587, abs=F32
     )
 
 
@@ -141,7 +142,7 @@ def test_kind_of_output_is_guessed_and_brought_to_probabilities(
         logits = Ending("", n_outputs).eval()(images)
     if n_outputs == 1:
         logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    torch.testing.assert_close(classifier.predict(images), logits.softmax(1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(classifier.predict(images), logits.softmax(1), atol=F32, rtol=0)
 
 
 def test_output_that_cannot_be_is_refused(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_state_dict_in_any_wrapping_gives_the_same_network(
     with torch.no_grad():
         expected = network(images)
         torch.testing.assert_close(classifier.logits(images), expected)
-    torch.testing.assert_close(classifier.predict(images), expected.softmax(1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(classifier.predict(images), expected.softmax(1), atol=F32, rtol=0)
 
 
 def export(module: nn.Module, images: Tensor, path: Path, dynamic: bool) -> Path:
@@ -289,7 +290,7 @@ def test_exported_program_takes_any_batch_and_has_gradients(
     for n in (1, 2, 3, 7):
         images = torch.rand(n, 1, 16, 16, requires_grad=True)
         logits = classifier.logits(images)
-        torch.testing.assert_close(logits, network(images), atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(logits, network(images), atol=F32, rtol=F32)
         (gradient,) = torch.autograd.grad(logits[:, 0].sum(), images)
         assert gradient.abs().sum() > 0
 

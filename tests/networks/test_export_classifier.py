@@ -22,6 +22,7 @@ from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.export import class_names_of, export_classifier
 from napari_quac.networks.formats.notebook_cell import export_cell, keras_cell
 from napari_quac.networks.formats.transforms import metadata_of_transform
+from rounding import F32
 
 PREPROCESSING = Preprocessing(
     resize=32, eight_bit=True, crop=24, standardize=(0.5, 99.5), value_range=(-1, 1)
@@ -98,7 +99,7 @@ def test_a_network_of_any_kind_returns_from_its_file_what_it_returns(
     with torch.no_grad():
         expected = model.eval()(images)
         expected = expected[0] if isinstance(expected, tuple) else expected
-        assert torch.allclose(opened.module(images), expected, atol=1e-6)
+        assert torch.allclose(opened.module(images), expected, atol=F32)
         dark = torch.zeros(2, 1, *size)
         assert opened.module(dark).shape == (2, 3)
     if network is AnySize:

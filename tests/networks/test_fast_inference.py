@@ -12,6 +12,7 @@ from napari_quac.networks.architectures.resnet import ResNet
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fast_inference import fast_version
+from rounding import F32
 
 
 class ViewHead(nn.Module):
@@ -71,9 +72,9 @@ def test_probabilities_are_the_same_for_every_batch_size(name: str, kind: str) -
         for n in (1, 2, 3, 8, 5, 13):
             images = torch.rand(n, 1, 16, 16)
             expected = module(images)
-            torch.testing.assert_close(fast(images), expected, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(fast(images), expected, atol=F32, rtol=F32)
             difference = fast(images).softmax(1) - expected.softmax(1)
-            assert float(difference.abs().max()) <= 1e-6
+            assert float(difference.abs().max()) <= F32
     after = module.state_dict()
     assert set(after) == set(before)
     assert all(torch.equal(after[key], value) for key, value in before.items())
@@ -128,4 +129,4 @@ def test_classifier_of_any_size_is_fast_for_each_size() -> None:
         images = torch.rand(3, 1, size, size)
         with torch.no_grad():
             expected = module(images * 2 - 1).softmax(1)
-        torch.testing.assert_close(classifier.predict(images), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(classifier.predict(images), expected, atol=F32, rtol=0)

@@ -21,6 +21,7 @@ from napari_quac.networks.onnx.comparison import compare_outputs
 from napari_quac.networks.onnx.graph import read_model
 from napari_quac.networks.onnx.network import OnnxNetwork, load_onnx
 from networks.onnx_files import model, node, write
+from rounding import F32
 
 
 class Network(nn.Module):
@@ -132,7 +133,7 @@ def test_keras_takes_channels_last(tmp_path: Path) -> None:
     features = F.conv2d(padded, original.conv.weight, original.conv.bias, 2).mean((2, 3))
     with torch.no_grad():
         expected = original.head(features).softmax(1)
-        assert torch.allclose(classifier.module(images), expected, atol=1e-6)
+        assert torch.allclose(classifier.module(images), expected, atol=F32)
 
 
 def computed(kind: str, inputs: dict[str, Tensor], opset: int = 17, **attributes: Any) -> Tensor:
@@ -215,7 +216,7 @@ OPERATIONS = {
 def test_operators_follow_their_definition(name: str) -> None:
     operation, expected = OPERATIONS[name]
     assert expected is not None
-    assert torch.allclose(operation().float(), expected().float(), atol=1e-6)
+    assert torch.allclose(operation().float(), expected().float(), atol=F32)
 
 
 def test_unusual_files_are_named(tmp_path: Path) -> None:

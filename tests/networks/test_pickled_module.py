@@ -12,6 +12,7 @@ from torch.nn.utils import prune
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.opening import inspect_network, load_classifier
 from napari_quac.networks.architectures.resnet import ResNet
+from rounding import F32
 
 
 class Around(nn.Module):
@@ -83,7 +84,7 @@ def test_known_layers_are_built_as_the_file_describes_them(
     with torch.no_grad():
         expected = network()(images).softmax(1)
     classifier = load_classifier(path, device="cpu", value_range=(0, 1))
-    assert torch.allclose(classifier.predict(images), expected, atol=1e-6)
+    assert torch.allclose(classifier.predict(images), expected, atol=F32)
     assert "architecture" not in [assumption.kind for assumption in classifier.assumptions]
     assert inspect_network(path).role == "classifier"
 
@@ -95,7 +96,7 @@ def test_only_part_with_weights_stands_for_an_unknown_class(tmp_path: Path) -> N
     with torch.no_grad():
         expected = network()(images).softmax(1)
     classifier = load_classifier(path, device="cpu", value_range=(0, 1))
-    assert torch.allclose(classifier.predict(images), expected, atol=1e-6)
+    assert torch.allclose(classifier.predict(images), expected, atol=F32)
     sentences = [a.sentence for a in classifier.assumptions if a.kind == "architecture"]
     assert len(sentences) == 1
     assert "class Around" in sentences[0]
@@ -160,6 +161,6 @@ def test_strides_and_activations_of_a_known_architecture_are_those_of_the_file(
     with torch.no_grad():
         expected = network(images).softmax(1)
     classifier = load_classifier(path, device="cpu", value_range=(0, 1))
-    assert torch.allclose(classifier.predict(images), expected, atol=1e-6)
+    assert torch.allclose(classifier.predict(images), expected, atol=F32)
     sentences = [a.sentence for a in classifier.assumptions if a.kind == "architecture"]
     assert not any("stride" in sentence for sentence in sentences)

@@ -16,6 +16,7 @@ from napari_quac.errors import CheckpointError
 from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
 from napari_quac.networks.input_search import SEARCH_SECONDS, find_input
 from napari_quac.networks.programs import load_torchscript
+from rounding import F32
 
 SIZE = 24
 
@@ -187,7 +188,7 @@ def test_other_forms_of_input_and_output_are_adapted(
     if isinstance(network, ChannelsAtTheEnd):
         inputs = inputs.permute(0, 2, 3, 1)
     expected = torch.cat([network(image[None]).flatten(1) for image in inputs]).softmax(1)
-    torch.testing.assert_close(classifier.predict(batch), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(classifier.predict(batch), expected, atol=F32, rtol=0)
 
 
 def batch_norm_in_training(folder: Path) -> Path:
@@ -209,7 +210,7 @@ def test_batch_norm_in_training_mode_is_evaluated_image_by_image(tmp_path: Path)
     torch.testing.assert_close(together, alone)
     with torch.no_grad():
         logits = classifier.logits(images(6))
-    torch.testing.assert_close(logits.softmax(1), together, atol=1e-6, rtol=0)
+    torch.testing.assert_close(logits.softmax(1), together, atol=F32, rtol=0)
 
 
 def test_an_answer_that_depends_on_the_batch_is_evaluated_alone(tmp_path: Path) -> None:
@@ -364,7 +365,7 @@ def test_an_exported_program_with_channels_last_is_adapted(tmp_path: Path) -> No
     assert (classifier.channels, classifier.image_size) == (3, (SIZE, SIZE))
     assert "channels last" in classifier.description["Notes"]
     expected = network((images(3, 3) * 2 - 1).movedim(1, -1)).softmax(1)
-    torch.testing.assert_close(classifier.predict(images(3, 3)), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(classifier.predict(images(3, 3)), expected, atol=F32, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
@@ -420,10 +421,10 @@ def test_logits_are_taken_out_of_a_container(tmp_path: Path, network: Head) -> N
         "are taken" in classifier.description["Notes"]
         or "is taken" in (classifier.description["Notes"])
     )
-    torch.testing.assert_close(classifier.predict(images()), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(classifier.predict(images()), expected, atol=F32, rtol=0)
     exported = export(network, images(4), tmp_path)
     torch.testing.assert_close(
-        ClassifierRecipe(exported).load("cpu").predict(images()), expected, atol=1e-6, rtol=0
+        ClassifierRecipe(exported).load("cpu").predict(images()), expected, atol=F32, rtol=0
     )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from rounding import F32
 
 DATA = Path(
     os.environ.get("NAPARI_QUAC_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data")
@@ -32,7 +33,7 @@ def test_probabilities_equal_the_reference(name: str) -> None:
         images = torch.tensor(np.stack([pairs["pair0_query"], pairs["pair0_generated"]]))
         expected_logits, expected = pairs["pair0_logits"], pairs["pair0_prob"]
     images = (images + 1) / 2
-    np.testing.assert_allclose(classifier.predict(images), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict(images), expected, atol=F32)
     np.testing.assert_allclose(classifier.logits(images), expected_logits, atol=1e-4)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
 from networks.architectures.published_vgg3d import PublishedVgg3d, published, trained
+from rounding import F32
 
 SIZE = (4, 16, 16)
 
@@ -40,9 +41,9 @@ def test_published_network_gives_the_same_from_its_checkpoint(tmp_path: Path, wr
     assert classifier.description["Kind"] == "vgg3d"
     assert (classifier.n_axes, classifier.image_size, classifier.channels) == (3, SIZE, 1)
     together = classifier.predict(volumes())
-    torch.testing.assert_close(together, expected(network, volumes()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(together, expected(network, volumes()), atol=F32, rtol=0)
     one_by_one = torch.cat([classifier.predict(one[None]) for one in volumes()])
-    torch.testing.assert_close(together, one_by_one, atol=1e-6, rtol=0)
+    torch.testing.assert_close(together, one_by_one, atol=F32, rtol=0)
 
 
 def test_defaults_of_the_transmitter_project_need_nothing_given(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_defaults_of_the_transmitter_project_need_nothing_given(tmp_path: Path) 
     assert "synister" in classifier.description["Notes"]
     images = volumes(1, (16, 160, 160))
     torch.testing.assert_close(
-        classifier.predict(images), expected(network, images), atol=1e-6, rtol=0
+        classifier.predict(images), expected(network, images), atol=F32, rtol=0
     )
 
 
@@ -74,7 +75,7 @@ def test_order_of_pooling_can_be_given_in_recipe_and_file(tmp_path: Path) -> Non
         ClassifierRecipe(path, image_size=SIZE, pools=factors),
         ClassifierRecipe(told, image_size=SIZE),
     ):
-        torch.testing.assert_close(recipe.load("cpu").predict(volumes()), wanted, atol=1e-6, rtol=0)
+        torch.testing.assert_close(recipe.load("cpu").predict(volumes()), wanted, atol=F32, rtol=0)
 
 
 @pytest.mark.parametrize("has_channel_axis", [True, False])
@@ -97,7 +98,7 @@ def test_torchscript_of_volumes_is_tried_until_it_runs(
     images = volumes(2, full)
     inputs = images if has_channel_axis else images[:, 0]
     torch.testing.assert_close(
-        classifier.predict(images), expected(network, inputs), atol=1e-6, rtol=0
+        classifier.predict(images), expected(network, inputs), atol=F32, rtol=0
     )
 
 

@@ -12,6 +12,7 @@ from napari_quac.cli import main
 from napari_quac.explain.score import quac_score
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.quac_write import write_quac_report
+from rounding import F32
 
 METHODS = ("DDeepLift", "DIntegratedGradients")
 
@@ -38,17 +39,17 @@ def test_scores_and_curves_are_the_librarys(pipeline: Path, printed: dict, metho
     assert len(entries) == len(results) == 3
     for entry in entries:
         result = results[entry["paths"]["query"]]
-        assert entry["quac_score"] == pytest.approx(result["score"], abs=1e-6)
+        assert entry["quac_score"] == pytest.approx(result["score"], abs=F32)
         changes = result["score_changes"]
-        np.testing.assert_allclose(entry["score_changes"], changes, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(entry["score_changes"], changes, rtol=0, atol=F32)
         ours = quac_score(np.array(entry["mask_sizes"]), np.array(entry["score_changes"]))
-        assert ours == pytest.approx(result["score"], abs=1e-6)
+        assert ours == pytest.approx(result["score"], abs=F32)
     (population,) = [one for one in printed["by_method"] if one["method"] == method]
     assert population["n_curves"] == 3
     # the library's own quartiles count a pair as often as it was visited, see below
     with np.load(pipeline / "reports" / f"curve_{method}.npz") as curve:
         median = population["curve"]["median"]
-        np.testing.assert_allclose(median, curve["median"], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(median, curve["median"], rtol=0, atol=F32)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -65,7 +66,7 @@ def test_quartiles_are_the_librarys_when_pairs_count_as_often_as_visited(
     with np.load(pipeline / "reports" / f"curve_{method}.npz") as curve:
         for percent, name in ((25, "p25"), (50, "median"), (75, "p75")):
             np.testing.assert_allclose(
-                np.percentile(curves, percent, axis=0), curve[name], rtol=0, atol=1e-6
+                np.percentile(curves, percent, axis=0), curve[name], rtol=0, atol=F32
             )
 
 

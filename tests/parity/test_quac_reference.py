@@ -21,6 +21,7 @@ from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.explain.score import ABSCISSAE, best_point, interpolate_curve, quac_score
 from napari_quac.networks.classifier import Classifier
 from parity.networks import half_size_classifier, half_size_module
+from rounding import F32
 
 if TYPE_CHECKING:
     from parity.conftest import Reference
@@ -61,8 +62,8 @@ def given_map(reference: Reference, number: int, name: str) -> Attribution:
 def test_predictions(reference: Reference, kind: str, number: int) -> None:
     pair = reference.pair(kind, number)
     expected = reference[f"pair{number}_prob"]
-    np.testing.assert_allclose(pair.query_prediction, expected[0], atol=1e-6)
-    np.testing.assert_allclose(pair.generated_prediction, expected[1], atol=1e-6)
+    np.testing.assert_allclose(pair.query_prediction, expected[0], atol=F32)
+    np.testing.assert_allclose(pair.generated_prediction, expected[1], atol=F32)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_masks_of_given_maps(reference: Reference, number: int) -> None:
         hard = masking.hard(masking.close(values), threshold)
         assert np.array_equal(hard, unblurred[index] > 0)
         soft, size = masking.mask(values, threshold)
-        np.testing.assert_allclose(soft, reference[f"{key}_blurred"][index], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(soft, reference[f"{key}_blurred"][index], rtol=0, atol=F32)
         assert round(size * values.size) == reference[f"{key}_size"][index]
 
 
@@ -153,9 +154,9 @@ def test_curve_of_given_maps(reference: Reference, number: int, name: str, proce
     ).result()
     check_curve(reference, key, explanation.curve)
     found = explanation.counterfactual
-    np.testing.assert_allclose(found.mask, reference[f"{key}_mask"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.mask, reference[f"{key}_mask"], rtol=0, atol=F32)
     np.testing.assert_allclose(
-        found.prediction, reference[f"{key}_counterfactual_prob"], rtol=0, atol=1e-6
+        found.prediction, reference[f"{key}_counterfactual_prob"], rtol=0, atol=F32
     )
 
 
@@ -186,7 +187,7 @@ def check_curve(reference: Reference, key: str, curve: Curve) -> None:
         (curve.interpolate(), "curve"),
         (curve.quac_score, "quac_score"),
     ):
-        np.testing.assert_allclose(ours, reference[f"{key}_{theirs}"], rtol=0, atol=2e-6)
+        np.testing.assert_allclose(ours, reference[f"{key}_{theirs}"], rtol=0, atol=F32)
     assert curve.optimal_threshold == float(reference[f"{key}_optimal_threshold"])
 
 

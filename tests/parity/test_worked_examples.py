@@ -16,6 +16,7 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 
 PLAIN = Masking(closing=1, blur=1)
 
@@ -68,8 +69,8 @@ def four_pixel_curve(
 def test_four_pixels_predictions(four_pixels: tuple[Classifier, Pair]) -> None:
     pair = four_pixels[1]
     expected = [0.92414182, 0.07585818]
-    np.testing.assert_allclose(pair.query_prediction, expected, atol=5e-8)
-    np.testing.assert_allclose(pair.generated_prediction, expected[::-1], atol=5e-8)
+    np.testing.assert_allclose(pair.query_prediction, expected, atol=F32)
+    np.testing.assert_allclose(pair.generated_prediction, expected[::-1], atol=F32)
 
 
 def test_four_pixels_attribution(
@@ -77,7 +78,7 @@ def test_four_pixels_attribution(
 ) -> None:
     classifier, pair = four_pixels
     np.testing.assert_allclose(
-        four_pixel_curve[0].values, classifier.module.weights, rtol=0, atol=1e-6
+        four_pixel_curve[0].values, classifier.module.weights, rtol=0, atol=F32
     )
     residual = attribute(pair, "residual", METHODS["residual"](), classifier).result()
     assert torch.equal(residual.values, pair.generated)
@@ -93,12 +94,12 @@ def test_four_pixels_curve(four_pixel_curve: tuple[Attribution, Curve]) -> None:
         (slice(176, 200), 1, 0.30168250),
     ):
         assert set(np.rint(curve.mask_sizes[part] * 64)) == {size}
-        np.testing.assert_allclose(curve.score_changes[part], change, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(curve.score_changes[part], change, rtol=0, atol=F32)
     found = curve.interpolate()[:8]
     expected = [0, 0.1930768, 0.4006675, 0.6269190, 0.7390539, 0.8136078, 0.8413485, 0.8482836]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-7)
-    np.testing.assert_allclose(curve.interpolate()[7:], 0.84828365, rtol=0, atol=1e-7)
-    assert found[1] == pytest.approx(0.01 * 64 * 0.3016825, abs=1e-7)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=F32)
+    np.testing.assert_allclose(curve.interpolate()[7:], 0.84828365, rtol=0, atol=F32)
+    assert found[1] == pytest.approx(0.01 * 64 * 0.3016825, abs=F32)
 
 
 def test_four_pixels_steps_fall_on_the_thresholds_of_exact_values(
@@ -112,11 +113,11 @@ def test_four_pixels_steps_fall_on_the_thresholds_of_exact_values(
 
 def test_four_pixels_score_and_optimum(four_pixel_curve: tuple[Attribution, Curve]) -> None:
     curve = four_pixel_curve[1]
-    assert curve.quac_score == pytest.approx(0.8292919468, abs=1e-6)
+    assert curve.quac_score == pytest.approx(0.8292919468, abs=F32)
     assert curve.best == 100
     assert curve.optimal_threshold == 8.881784197001252e-16
     assert curve.mask_sizes[100] == 0.0625
-    assert float(curve.predictions[100, 1]) == pytest.approx(0.9241418, abs=1e-7)
+    assert float(curve.predictions[100, 1]) == pytest.approx(0.9241418, abs=F32)
     trade_off = curve.mask_sizes - curve.score_changes
     assert trade_off[100] == pytest.approx(-0.7858, abs=5e-5)
     assert trade_off[126] == pytest.approx(-0.7581, abs=5e-5)
@@ -129,7 +130,7 @@ def test_four_pixels_corrected_grid_gives_the_same_score(
     curve = trace_curve(
         pair, given(classifier.module.weights), classifier, PLAIN, "corrected"
     ).result()
-    assert curve.quac_score == pytest.approx(0.8292919468, abs=1e-6)
+    assert curve.quac_score == pytest.approx(0.8292919468, abs=F32)
     assert curve.optimal_threshold == 0
 
 
@@ -176,17 +177,17 @@ def test_two_squares(
     reached: float,
 ) -> None:
     classifier, pair, attribution = two_squares
-    assert float(pair.query_prediction[1]) == pytest.approx(0.04742587, abs=1e-8)
+    assert float(pair.query_prediction[1]) == pytest.approx(0.04742587, abs=F32)
     explanation = explain_attribution(pair, attribution, classifier, masking).result()
     curve = explanation.curve
     for part, size, change in zip(
         (slice(0, 100), slice(100, 150), slice(150, 200)), sizes, changes, strict=True
     ):
         assert set(np.rint(curve.mask_sizes[part] * 3072)) == {size}
-        np.testing.assert_allclose(curve.score_changes[part], change, rtol=0, atol=3e-7)
-    assert curve.quac_score == pytest.approx(score, abs=3e-7)
+        np.testing.assert_allclose(curve.score_changes[part], change, rtol=0, atol=F32)
+    assert curve.quac_score == pytest.approx(score, abs=F32)
     assert curve.best == 100
-    assert float(explanation.counterfactual.prediction[1]) == pytest.approx(reached, abs=3e-7)
+    assert float(explanation.counterfactual.prediction[1]) == pytest.approx(reached, abs=F32)
 
 
 def test_two_squares_mask_before_and_after_the_blur(
@@ -199,7 +200,7 @@ def test_two_squares_mask_before_and_after_the_blur(
     soft, size = masking.mask(values, 0.3)
     assert size == 86 / 3072
     np.testing.assert_allclose(soft.sum(axis=(1, 2)), [57.000, 29.035, 0], rtol=0, atol=5e-4)
-    assert float(soft.max()) == pytest.approx(0.8950208, abs=1e-6)
+    assert float(soft.max()) == pytest.approx(0.8950208, abs=F32)
 
 
 def test_constant_attribution_scores_0_at_threshold_minus_1(
@@ -299,7 +300,7 @@ def test_masks_equal_opencv(shape: tuple[int, int]) -> None:
                     continue
                 soft = Masking(closing=size, blur=blur).soften(hard)[0]
                 theirs = cv2.GaussianBlur(expected.astype(np.float32), (blur, blur), 0)
-                np.testing.assert_allclose(soft, theirs, rtol=0, atol=1e-6)
+                np.testing.assert_allclose(soft, theirs, rtol=0, atol=F32)
 
 
 @pytest.mark.parametrize("size", range(1, 31))

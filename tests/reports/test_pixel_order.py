@@ -15,6 +15,7 @@ from napari_quac.reports.pixel_order import (
     insertion,
     replace_in_order,
 )
+from rounding import F32
 
 WEIGHTS = torch.zeros(1, 8, 8)
 WEIGHTS[0, 2, 2], WEIGHTS[0, 2, 3], WEIGHTS[0, 3, 2], WEIGHTS[0, 3, 3] = 1, 0.75, 0.5, 0.25
@@ -43,16 +44,16 @@ def classifier() -> Classifier:
 def test_counterfactual_deletion_of_the_worked_example(classifier):
     curve = replace_in_order(GENERATED, QUERY, WEIGHTS, classifier, 1, 1).result()
     expected = [0.9241418, 0.6224593, 0.2689414, 0.1192029, 0.0758582]
-    np.testing.assert_allclose(curve.probabilities[:5], expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(curve.probabilities[:5], expected, rtol=0, atol=F32)
     assert len(curve.probabilities) == 65
-    assert curve.area == pytest.approx(0.0947202, abs=1e-7)
+    assert curve.area == pytest.approx(0.0947202, abs=F32)
 
 
 def test_counterfactual_insertion_of_the_worked_example(classifier):
     curve = replace_in_order(QUERY, GENERATED, WEIGHTS, classifier, 1, 1).result()
     expected = [0.0758582, 0.3775407, 0.7310586, 0.8807971, 0.9241418]
-    np.testing.assert_allclose(curve.probabilities[:5], expected, rtol=0, atol=1e-7)
-    assert curve.area == pytest.approx(0.9052798, abs=1e-7)
+    np.testing.assert_allclose(curve.probabilities[:5], expected, rtol=0, atol=F32)
+    assert curve.area == pytest.approx(0.9052798, abs=F32)
 
 
 def test_a_map_that_is_wrong_is_told_from_one_that_is_right(classifier):
@@ -75,18 +76,18 @@ def test_deletion_watches_the_predicted_class_and_puts_grey_in_place(classifier)
     curve = deletion(GENERATED, WEIGHTS, classifier, 0.5, 1).result()
     values = [1.25, 0.75, 0.375, 0.125, 0.0]  # v with 0 to 4 of the pixels halved
     expected = [1 / (1 + np.exp(-2 * v)) for v in values]
-    np.testing.assert_allclose(curve.probabilities[:5], expected, atol=1e-6)
+    np.testing.assert_allclose(curve.probabilities[:5], expected, atol=F32)
     query = deletion(QUERY, WEIGHTS, classifier, 0.0).result()
-    assert query.area == pytest.approx(0.92414182, abs=1e-7)  # class 0, and nothing changes
+    assert query.area == pytest.approx(0.92414182, abs=F32)  # class 0, and nothing changes
 
 
 def test_insertion_starts_from_a_blurred_image_and_ends_at_the_image(classifier):
     curve = insertion(GENERATED, WEIGHTS, classifier, 0.0).result()
-    assert curve.probabilities[-1] == pytest.approx(0.9241418, abs=1e-6)
+    assert curve.probabilities[-1] == pytest.approx(0.9241418, abs=F32)
     assert curve.probabilities[0] < 0.2
     # the blur of a constant keeps it where the surroundings have the same value
     same = insertion(torch.full((1, 8, 8), 0.7), WEIGHTS, classifier, 0.7).result()
-    assert np.ptp(same.probabilities) < 1e-6
+    assert np.ptp(same.probabilities) < F32
 
 
 def test_a_pixel_is_replaced_in_all_channels():

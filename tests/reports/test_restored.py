@@ -24,6 +24,7 @@ from napari_quac.testing import (
     corner_classifier,
     corner_generator,
 )
+from rounding import F32
 
 METHODS = ("d-ig", "residual", "random")
 
@@ -82,7 +83,7 @@ def test_without_a_store_the_probability_of_the_target_follows_from_the_curve(wr
         np.testing.assert_allclose(
             restored[name].curve.predictions[:, target],
             expected.curve.predictions[:, target],
-            atol=1e-6,
+            atol=F32,
         )
 
 

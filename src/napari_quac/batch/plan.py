@@ -12,6 +12,7 @@ import yaml
 
 from napari_quac.batch.experiment import experiment_values, is_experiment
 from napari_quac.data import DATASETS
+from napari_quac.data.links import is_elsewhere
 from napari_quac.data.preprocessed import PreprocessedRecipe
 from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.errors import DataError, QuacError
@@ -316,7 +317,18 @@ def map_paths(node: Any, change: Callable[[Path], Path]) -> Any:
 
 
 def absolute(path: Path, base: Path) -> Path:
-    """Return a path that starts at a folder, without ``..`` and ``~``."""
+    """Return a path that starts at a folder, without ``..`` and ``~``.
+
+    Raises
+    ------
+    DataError
+        If a file in this folder names another machine, which is not contacted.
+    """
+    if base != Path() and is_elsewhere(path, base):
+        raise DataError(
+            f"'{path}' is on another machine, which was not contacted. Assign a drive letter to "
+            "it, and write that into the file."
+        )
     return Path(os.path.abspath(base / path.expanduser()))
 
 

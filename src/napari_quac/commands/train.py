@@ -86,6 +86,7 @@ def _add_common_options(parser: argparse.ArgumentParser, cls: type[TrainingSetti
 def _add_generator_options(
     parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
 ) -> None:
+    shared.add_options(parser, shared.TRUST_OPTION)
     shared.add_options(parser, GENERATOR_OPTIONS, classifier={"required": cls.NEEDS_CLASSIFIER})
     arguments = preprocessing_options.ARGUMENTS
     shared.add_options(parser, preprocessing_options.PREPROCESSING_OPTIONS, **arguments)
@@ -283,7 +284,9 @@ def _classifier(
     if path is None:
         return None
     preprocessing = preprocessing_options.read(options)
-    classifier = ClassifierRecipe(path, None, options.classes, preprocessing).load(options.device)
+    recipe = ClassifierRecipe(path, None, options.classes, preprocessing)
+    shared.require_trust(f"'{path.name}'", recipe)
+    classifier = recipe.load(options.device)
     if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
         raise CheckpointError(
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NoReturn
 
 from napari_quac.errors import DataError, one_line
@@ -28,6 +28,7 @@ CODECS = frozenset({
     "imagecodecs_packbits", "imagecodecs_zstd", "tifffile",
 })  # fmt: skip
 MAX_LINKS = 32
+_IS_WINDOWS = os.name == "nt"
 
 
 def require_inside(target: Path, root: Path, name: str) -> None:
@@ -57,10 +58,23 @@ def require_inside(target: Path, root: Path, name: str) -> None:
 
 def is_inside(target: Path, root: Path) -> bool:
     """Tell whether a file lies in a folder or in an allowed one, links included."""
+    if is_elsewhere(target, root):
+        return False
     allowed = (str(root), *os.environ.get(ALLOWED_FOLDERS, "").split(os.pathsep))
     place = os.path.realpath(target)
     tops = (_real(folder) for folder in allowed if folder)
     return any(place == top or place.startswith(top.rstrip(os.sep) + os.sep) for top in tops)
+
+
+def is_elsewhere(path: Path, base: Path) -> bool:
+    """Tell a path of another machine, as Windows writes it, from one on that of a folder.
+
+    On Windows a look at such a path already signs in at the server.
+    """
+    if not _IS_WINDOWS:
+        return False
+    drive, own = (PureWindowsPath(str(p)).drive.lower() for p in (path, base))
+    return drive.startswith("\\\\") and drive != own
 
 
 @cache

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_quac.data.file_walk import files_below
 from napari_quac.data.image_file import read_array, read_image
-from napari_quac.data.links import ALLOWED_FOLDERS, is_inside
+from napari_quac.data.links import ALLOWED_FOLDERS, is_elsewhere, is_inside
 from napari_quac.errors import DataError, one_line
 from napari_quac.explain.score import quac_score
 from napari_quac.reading import WRONG_KINDS, is_regular_file
@@ -346,7 +346,7 @@ class MovedFiles:
             If there is no match below the folder, or more than one.
         """
         recorded = self.replace_root(recorded)
-        exists = is_regular_file(Path(recorded))
+        exists = not is_elsewhere(Path(recorded), self.root) and is_regular_file(Path(recorded))
         if exists and self._may_read(Path(recorded)):
             return Path(recorded)
         parts = path_parts(recorded)

@@ -13,6 +13,7 @@ from napari_quac.explain.methods.deeplift import (
     VanillaDeepLift,
 )
 from napari_quac.networks.classifier_recipe import classifier_from_module
+from rounding import F32
 
 
 @pytest.mark.parametrize("limits", [(0, 1), (-1, 1), (0, 255)])
@@ -45,7 +46,7 @@ def test_torchscript_is_called_by_its_true_name() -> None:
     leaf = (2 * pair.query.image - 1)[None].requires_grad_()
     (gradient,) = torch.autograd.grad(network(leaf)[0, 0], leaf)
     expected = gradient[0] * 2 * (pair.query.image - pair.generated)
-    torch.testing.assert_close(found.signed, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.signed, expected, rtol=0, atol=F32)
 
 
 @pytest.mark.parametrize("method", [DiscriminativeDeepLift(), VanillaDeepLift()])

@@ -15,6 +15,7 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.methods.gradcam import guided_gradient
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 
 SHAPE = (3, 16, 12)
 pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU:UserWarning")
@@ -84,7 +85,7 @@ def test_gradcam_is_captums(small: tuple[Classifier, Pair]) -> None:
     )
     expected = F.interpolate(expected, SHAPE[1:], mode="bilinear", align_corners=False)
     found = signed("gc", pair, classifier)
-    torch.testing.assert_close(found, expected[0].expand(SHAPE), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(found, expected[0].expand(SHAPE), rtol=1e-4, atol=F32)
     assert (found < 0).any()
 
 
@@ -95,14 +96,14 @@ def test_guided_gradcam_is_captums(small: tuple[Classifier, Pair]) -> None:
     )
     found = signed("ggc", pair, classifier)
     assert found.any()
-    torch.testing.assert_close(found, expected[0], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(found, expected[0], rtol=1e-4, atol=F32)
 
 
 def test_gradient_times_input_is_captums(small: tuple[Classifier, Pair]) -> None:
     classifier, pair = small
     expected = InputXGradient(classifier.module).attribute(in_range(pair.query.image), target=2)
     found = signed("ingrad", pair, classifier)
-    torch.testing.assert_close(found, expected[0].abs(), rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(found, expected[0].abs(), rtol=F32, atol=F32)
 
 
 def stereo_by_hand(module: nn.Sequential, here: Tensor, other: Tensor, label: int) -> Tensor:
@@ -127,7 +128,7 @@ def test_stereo_gradcam_by_hand_in_both_directions(small: tuple[Classifier, Pair
         ("generated", stereo_by_hand(classifier.module, generated, query, 1)),
     ):
         found = signed("d-gc", pair, classifier, direction=direction)
-        torch.testing.assert_close(found, expected.expand(SHAPE), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found, expected.expand(SHAPE), rtol=1e-4, atol=F32)
         assert float(found.max()) == 1
 
 
@@ -138,7 +139,7 @@ def test_stereo_guided_gradcam_is_the_guided_gradient_at_the_other_image(
     guided = GuidedBackprop(classifier.module).attribute(in_range(pair.query.image), target=2)
     coarse = signed("d-gc", pair, classifier, direction="generated")
     found = signed("d-ggc", pair, classifier, direction="generated")
-    torch.testing.assert_close(found, guided[0] * coarse, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(found, guided[0] * coarse, rtol=1e-4, atol=F32)
 
 
 def test_activation_in_place_changes_nothing(small: tuple[Classifier, Pair]) -> None:
@@ -217,7 +218,7 @@ def test_chosen_convolution_is_that_of_captum(layer: str, index: int) -> None:
     raw = LayerGradCam(classifier.module, module[index])
     expected = raw.attribute(pair.query.image[None], target=0)[0].detach()
     expected = F.interpolate(expected[None], SHAPE[1:], mode="bilinear")[0].expand(SHAPE)
-    torch.testing.assert_close(found.signed, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.signed, expected, rtol=1e-4, atol=F32)
 
 
 @pytest.mark.parametrize("name", ["d-gc", "d-ggc", "gc", "ggc"])

@@ -4,6 +4,7 @@ import torch
 
 from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
 from napari_quac.explain.methods.gradients import DiscriminativeInputGradient
+from rounding import F32
 
 
 def test_map_is_the_size_of_the_gradient_times_the_difference() -> None:
@@ -23,7 +24,7 @@ def test_gradient_is_taken_at_the_query() -> None:
     (gradient,) = torch.autograd.grad(network(leaf)[0, 1], leaf)
     found = DiscriminativeInputGradient().attribute(pair, classifier)
     expected = gradient[0].abs() * (pair.generated - pair.query.image)
-    torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.values, expected, rtol=0, atol=F32)
 
 
 def test_no_sum_is_promised() -> None:

@@ -21,6 +21,7 @@ from napari_quac.explain.methods.gradients import (
     logit_gradient,
 )
 from napari_quac.networks.classifier import Classifier
+from rounding import F32
 from strategies import images, quick
 
 
@@ -40,7 +41,7 @@ def test_cubic_network_is_integrated_exactly_with_two_nodes() -> None:
     pair = random_pair(classifier)
     found = DiscriminativeIG(n_steps=2).attribute(pair, classifier).result()
     expected = pair.query.image**3 - pair.generated**3
-    torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.values, expected, rtol=0, atol=F32)
 
 
 def test_vanilla_method_starts_at_its_baseline() -> None:
@@ -50,7 +51,7 @@ def test_vanilla_method_starts_at_its_baseline() -> None:
     for level in (0.0, 0.5, 1.0):
         found = VanillaIG(baseline=level).attribute(pair, classifier).result()
         expected = 2 * weights * (level - pair.query.image)  # class 0 has the negative weights
-        torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.values, expected, rtol=0, atol=F32)
 
 
 def test_default_baseline_is_zero_in_the_range_of_the_quac_library() -> None:
@@ -93,7 +94,7 @@ def test_nodes_per_step_change_nothing(
     monkeypatch.setattr(module, "NODES_PER_STEP", nodes_per_step)
     steps = DiscriminativeIG().attribute(pair, classifier)
     assert next(steps).total == 50
-    torch.testing.assert_close(steps.result().values, usual.values, rtol=0, atol=1e-6)
+    torch.testing.assert_close(steps.result().values, usual.values, rtol=0, atol=F32)
 
 
 def test_torchscript_gives_the_same_map() -> None:
@@ -104,7 +105,7 @@ def test_torchscript_gives_the_same_map() -> None:
     one, other = (
         DiscriminativeIG().attribute(random_pair(c), c).result() for c in (eager, scripted)
     )
-    torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-6)
+    torch.testing.assert_close(one.values, other.values, rtol=0, atol=F32)
 
 
 def test_probabilities_are_attributed_as_their_logarithm() -> None:
@@ -137,7 +138,7 @@ def test_captum_gives_the_same_map() -> None:
     expected = captum.IntegratedGradients(network).attribute(
         pair.query.image[None], pair.generated[None], target=2, n_steps=50
     )
-    torch.testing.assert_close(found.values, expected[0].float(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.values, expected[0].float(), rtol=0, atol=F32)
 
 
 class Step(torch.nn.Module):

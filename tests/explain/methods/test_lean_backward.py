@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from napari_quac.explain.methods.lean_backward import LeanBackward
 from napari_quac.networks.architectures.resnet import ResNet
 from napari_quac.networks.architectures.vgg import Vgg
+from rounding import F32
 
 
 def trained_looking(module: nn.Module) -> nn.Module:
@@ -67,7 +68,7 @@ def test_network_and_gradients_stay_the_same(name: str, grey_levels: int) -> Non
         found_outputs, found = gradient(module, images)
     assert torch.equal(found_outputs, outputs)
     assert expected.abs().max() > 0
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=0, atol=F32 * float(expected.abs().max()))
 
 
 def test_both_operations_are_replaced() -> None:

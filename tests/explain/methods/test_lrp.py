@@ -19,6 +19,7 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import make_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.testing import check_method
+from rounding import F32
 
 SHAPE = (2, 8, 10)
 
@@ -82,7 +83,7 @@ def test_map_is_that_of_captum(in_place: bool, limits: tuple[float, float]) -> N
     alone = classifier_of(Flat(), 3, SHAPE).module
     inputs = classifier.to_network(pair.query.image[None]).requires_grad_()
     expected = LRP(alone).attribute(inputs, target=2)[0].detach()
-    torch.testing.assert_close(found.signed, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.signed, expected, rtol=1e-4, atol=F32)
     assert not found.degenerate
 
 

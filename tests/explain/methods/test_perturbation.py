@@ -25,6 +25,7 @@ from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.infill_image import infill_image
 from napari_quac.testing import check_method, corner_classifier, corner_image
+from rounding import F32
 
 NAMES = ("occlusion", "ablation", "shapley", "smoothgrad")
 SHAPE = (1, 12, 12)
@@ -103,9 +104,9 @@ def test_maps_are_those_of_captum(shape: tuple[int, ...], baseline: str) -> None
         ablated = FeatureAblation(classifier.logits).attribute(**images, feature_mask=mask)
         exact = ShapleyValues(classifier.logits).attribute(**images, feature_mask=mask)
     ours = map_of("occlusion", pair, classifier, window=2, stride=2, baseline=baseline)
-    torch.testing.assert_close(ours.signed, occluded[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours.signed, occluded[0], rtol=1e-4, atol=F32)
     ours = map_of("ablation", pair, classifier, n_superpixels=6, baseline=baseline)
-    torch.testing.assert_close(ours.signed, ablated[0] / sizes, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours.signed, ablated[0] / sizes, rtol=1e-4, atol=F32)
     ours = map_of("shapley", pair, classifier, n_superpixels=6, n_samples=200, baseline=baseline)
     assert torch.nn.functional.cosine_similarity(
         ours.signed.flatten(), (exact[0] / sizes).flatten(), dim=0

@@ -16,6 +16,7 @@ from napari_quac.networks.architectures import library_models
 from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.classifier_file import build_with_weights
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from rounding import F32
 
 CASES: dict[str, tuple[Callable[[], states.State], str, tuple[int, ...]]] = {
     "vgg": (states.vgg11, "vgg-torchvision", (40, 48)),
@@ -88,7 +89,7 @@ def test_names_of_libraries_mean_the_same(first: str, second: str) -> None:
     images = torch.rand(2, 1, *CASES[first][2], generator=torch.Generator().manual_seed(3))
     if first != "efficientnet":  # whose tensors are made in another order
         pair = [answers(built(CASES[case][0]()), images) for case in (first, second)]
-        torch.testing.assert_close(pair[0], pair[1], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(pair[0], pair[1], rtol=F32, atol=F32)
 
 
 def test_attention_equals_that_of_torch() -> None:

@@ -8,6 +8,7 @@ import sys
 import torch
 
 from napari_quac.networks.fido.optimize import Adam
+from rounding import F32
 
 
 def test_goes_where_that_of_torch_goes() -> None:
@@ -23,7 +24,7 @@ def test_goes_where_that_of_torch_goes() -> None:
         theirs.grad = gradient.clone()
         reference.step()
         mine.step(gradient, rate)
-        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(ours, theirs, atol=F32, rtol=F32)
     assert float((ours - start).detach().abs().min()) > 0
 
 

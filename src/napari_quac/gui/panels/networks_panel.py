@@ -221,8 +221,9 @@ class NetworksPanel(Section):
         if network is None:
             self.fields[role].choose_file()
             return
-        self.consent.remember(network.programs)
-        if network.role != role:
+        if network.role == role:
+            self.consent.remember(network.programs)
+        else:  # the question was about the role; the one about programs follows
             self._on_declined(role)
         self.use_network(network)
 
