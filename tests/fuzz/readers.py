@@ -30,7 +30,7 @@ class Reader:
     name: str
     make: Callable[[], list[Contents]]
     read: Callable[[Path], Any]
-    n_quick: int = 30
+    n_quick: int = 12
 
     def seeds(self) -> list[Contents]:
         """Return the valid inputs, made once."""
@@ -61,7 +61,7 @@ def read_points(path: Path) -> None:
 
     table = read_point_table(path)
     mapping = guess_table_columns(table)
-    if all(name in table.columns for name in mapping.coordinates):
+    if mapping.coordinates:
         table.coordinates(mapping.coordinates)
 
 
@@ -204,15 +204,15 @@ _ALL = (
     Reader("network container", written(seeds.containers), read_network),
     Reader("facts beside", written(seeds.facts_beside), read_beside),
     Reader("training", seeds.copied("train/before/exaggeration", "train/before/warp"),
-           read_training),
-    Reader("explain folder", seeds.copied("reports/explain_folder"), read_report),
-    Reader("store", seeds.copied("batch/schema_1/store"), read_report),
-    Reader("quac report", written(seeds.quac_reports), read_report),
+           read_training, 6),
+    Reader("explain folder", seeds.copied("reports/explain_folder"), read_report, 6),
+    Reader("store", seeds.copied("batch/schema_1/store"), read_report, 6),
+    Reader("quac report", written(seeds.quac_reports), read_report, 6),
     Reader("plan", seeds.plans, read_plan),
-    Reader("json", seeds.JSON_TEXTS, read_json, 60),
-    Reader("yaml", seeds.YAML_TEXTS, read_yaml, 60),
-    Reader("filter", seeds.FILTERS, read_filter, 60),
-    Reader("recent work", seeds.recent_work, read_recent, 60),
+    Reader("json", seeds.JSON_TEXTS, read_json, 40),
+    Reader("yaml", seeds.YAML_TEXTS, read_yaml, 40),
+    Reader("filter", seeds.FILTERS, read_filter, 40),
+    Reader("recent work", seeds.recent_work, read_recent, 40),
     Reader("any path", _mixture, read_any),
 )  # fmt: skip
 READERS = {reader.name: reader for reader in _ALL}
