@@ -80,7 +80,7 @@ def test_an_experiment_is_a_plan(tmp_path: Path) -> None:
 
 
 def test_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--trust", str(experiment(tmp_path))]) == 0
+    assert main(["run", str(experiment(tmp_path)), "--trust"]) == 0
     printed = capsys.readouterr()
     assert "4 samples" in printed.out and "MyOwn" in printed.err
     report = open_report(tmp_path / "results" / "napari-quac")

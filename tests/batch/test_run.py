@@ -65,7 +65,7 @@ def test_a_run_that_was_killed_at_random_moments_ends_as_an_undisturbed_one(
     plan, tmp_path, undisturbed
 ):
     path = write_plan(plan, tmp_path)
-    command = [sys.executable, "-m", "napari_quac", "run", "--trust", str(path), "--resume"]
+    command = [sys.executable, "-m", "napari_quac", "run", str(path), "--trust", "--resume"]
     seen: dict[str, bytes] = {}
     chance = random.Random(0)
     for _ in range(2):
@@ -103,7 +103,7 @@ def test_a_failed_sample_is_a_record_and_is_tried_again(plan, corner_files, undi
     path = write_plan(plan, plan.output.parent)
     try:
         bad.write_bytes(b"no image")
-        assert main(["run", "--trust", str(path), "--json"]) == 2
+        assert main(["run", str(path), "--trust", "--json"]) == 2
     finally:
         bad.write_bytes(good)
     printed = capsys.readouterr()
@@ -111,16 +111,16 @@ def test_a_failed_sample_is_a_record_and_is_tried_again(plan, corner_files, undi
     assert "left/0.npy" in printed.err.splitlines()[-1]
     failed = [e for e in ExplanationStore.open(plan.output).entries() if hasattr(e, "error")]
     assert [(entry.sample_id, entry.stage) for entry in failed] == [("left/0.npy", "read")]
-    assert main(["run", "--trust", str(path), "--resume", "--json"]) == 0
+    assert main(["run", str(path), "--trust", "--resume", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n_samples"] == 1
     assert contents(plan.output) == undisturbed
 
 
 def test_results_are_not_touched_without_resume(plan, capsys):
     path = write_plan(plan, plan.output.parent)
-    assert main(["run", "--trust", str(path)]) == 0
+    assert main(["run", str(path), "--trust"]) == 0
     before = contents(plan.output)
-    assert main(["run", "--trust", str(path)]) == 2
+    assert main(["run", str(path), "--trust"]) == 2
     assert "--resume" in capsys.readouterr().err
     assert contents(plan.output) == before
 
@@ -148,7 +148,7 @@ def test_a_fault_of_ours_is_a_record_with_its_traceback(plan, monkeypatch, capsy
         return propose(self, request, first, n)
 
     monkeypatch.setattr(GeneratedImages, "propose", fails_once)
-    assert main(["run", "--trust", str(write_plan(plan, plan.output.parent))]) == 1
+    assert main(["run", str(write_plan(plan, plan.output.parent)), "--trust"]) == 1
     assert "right/1.npy" in capsys.readouterr().err
     store = ExplanationStore.open(plan.output)
     failed = [entry for entry in store.entries() if hasattr(entry, "error")]
@@ -168,14 +168,14 @@ def test_workers_with_several_threads_are_refused(plan):
 def test_workers_without_distributed_are_refused_with_the_way_out(plan, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
     path = write_plan(plan, plan.output.parent)
-    assert main(["run", "--trust", str(path), "--workers", "2"]) == 2
+    assert main(["run", str(path), "--trust", "--workers", "2"]) == 2
     assert "napari-quac[batch]" in capsys.readouterr().err
-    assert main(["run", "--trust", str(path), "--workers", "1"]) == 0
+    assert main(["run", str(path), "--trust", "--workers", "1"]) == 0
 
 
 def test_a_run_that_is_asked_to_end_says_how_to_go_on(plan, tmp_path, undisturbed):
     path = write_plan(plan, tmp_path)
-    command = [sys.executable, "-m", "napari_quac", "run", "--trust", str(path)]
+    command = [sys.executable, "-m", "napari_quac", "run", str(path), "--trust"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not list(plan.output.glob("records/*.json")):
         assert process.poll() is None
@@ -187,14 +187,14 @@ def test_a_run_that_is_asked_to_end_says_how_to_go_on(plan, tmp_path, undisturbe
         assert f"run {path} --trust --resume" in told
         assert "Traceback" not in told
     assert contents(plan.output).items() <= undisturbed.items()
-    assert main(["run", "--trust", str(path), "--resume"]) == 0
+    assert main(["run", str(path), "--trust", "--resume"]) == 0
     assert contents(plan.output) == undisturbed
 
 
 def test_an_unreachable_scheduler_is_named(plan, monkeypatch, capsys):
     monkeypatch.setattr("napari_quac.batch.workers.CONNECT_SECONDS", 1)
     path = write_plan(plan, plan.output.parent)
-    assert main(["run", "--trust", str(path), "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert main(["run", str(path), "--trust", "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "tcp://127.0.0.1:9" in capsys.readouterr().err
 
 
@@ -350,5 +350,5 @@ def test_an_error_after_a_request_to_end_is_no_failure_of_a_sample(plan, monkeyp
 
     monkeypatch.setattr(GeneratedImages, "propose", interrupted_in_a_library)
     path = write_plan(plan, plan.output.parent)
-    assert main(["run", "--trust", str(path)]) == 143
+    assert main(["run", str(path), "--trust"]) == 143
     assert not list(ExplanationStore.open(plan.output).entries())

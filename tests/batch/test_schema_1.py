@@ -180,19 +180,8 @@ def test_other_settings_are_not_mixed_into_a_store_of_schema_1(resumable, change
 
 
 def test_a_store_of_schema_1_is_replayed_with_the_same_numbers(resumable, capsys):
-    assert (
-        main(
-            [
-                "run",
-                "--trust",
-                str(resumable.output.parent / "plan.yaml"),
-                "--replay",
-                "2",
-                "--json",
-            ]
-        )
-        == 0
-    )
+    plan = str(resumable.output.parent / "plan.yaml")
+    assert main(["run", plan, "--trust", "--replay", "2", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["n_compared"] == 2
     assert document["largest_probability_change"] < F32

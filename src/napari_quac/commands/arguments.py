@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from napari_quac.data.name_match import split_names
 
 
+def path(text: str) -> Path:
+    """Read a path.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is no path")
+    return Path(text)
+
+
 def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
-    return split_names(text)
+    """Split ``a,b,c``; names with commas are in double quotes, as in CSV.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If there is no name.
+    """
+    parts = split_names(text)
+    if not any(parts):
+        raise argparse.ArgumentTypeError(f"'{text}' contains no name")
+    return parts
 
 
 def class_map(text: str) -> dict[str, str]:

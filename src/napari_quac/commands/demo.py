@@ -113,10 +113,10 @@ def _show_window(picture: Path | None) -> None:
         return
     import napari
 
-    from napari_quac.gui.demo import open_demo
+    from napari_quac.gui.demo import open_demo, run_until_closed
 
     open_demo(napari.Viewer(title="napari-quac: example"))
-    napari.run()
+    run_until_closed()
 
 
 @contextmanager

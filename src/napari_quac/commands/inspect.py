@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from napari_quac.commands import shared
+from napari_quac.commands import arguments, shared
 from napari_quac.commands.output import attributes, print_json
 from napari_quac.errors import CheckpointError
 from napari_quac.serialize import to_plain
@@ -23,7 +22,7 @@ def add_parser(commands: Any) -> None:
         "only with --trust."
     )
     parser = shared.add_command(commands, run, "inspect", SUMMARY, about)
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", type=arguments.path, metavar="FILE")
     shared.add_options(parser, "--image-size H,W|D,H,W\n--pools 1x2x2,2x2x2")
     shared.add_options(parser, "--trust  load the program of the file, and try it on noise")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import shared
+from napari_quac.commands import arguments, shared
 from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError
 
@@ -66,7 +65,9 @@ def add_parser(commands: Any) -> None:
         "class pair, and evaluate them. The folder is not changed."
     )
     parser = shared.add_command(commands, run, "report", summary, about)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder, or one JSON file")
+    parser.add_argument(
+        "folder", type=arguments.path, metavar="DIR", help="a folder, or one JSON file"
+    )
     shared.add_options(parser, SOURCE_OPTION)
     shared.add_options(parser.add_argument_group("filters, applied in this order"), FILTERS)
     shared.add_options(parser.add_argument_group("output files"), OUTPUTS)

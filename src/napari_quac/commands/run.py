@@ -6,10 +6,9 @@ import argparse
 import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import sample_options, shared
+from napari_quac.commands import arguments, sample_options, shared
 from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError, StorageError
 
@@ -41,7 +40,7 @@ def add_parser(commands: Any) -> None:
         "ExperimentConfig as YAML). A stopped run continues with --resume."
     )
     parser = shared.add_command(commands, run, "run", summary, about)
-    parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
+    parser.add_argument("plan", type=arguments.path, metavar="PLAN.yaml")
     add_run_options(parser)
     shared.add_options(parser, shared.TRUST_OPTION)
     shared.add_options(parser, REPLAY_OPTION)

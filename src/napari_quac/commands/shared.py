@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import cleandoc
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import preprocessing_options, sample_options
-from napari_quac.commands.arguments import class_map, names, pooling_factors, whole_numbers
+from napari_quac.commands.arguments import class_map, names, path, pooling_factors, whole_numbers
 from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
@@ -28,7 +27,7 @@ REPEATABLE = {"action": "append", "default": []}
 
 
 TYPES: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
+    **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), path),
     **dict.fromkeys(("N", "PIXELS"), int),
     **dict.fromkeys(("X", "LO", "HI", "NM"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),

@@ -351,6 +351,14 @@ class ExplanationStore:
             If the disk is full, or the store is read-only.
         """
         self._check_writable()
+        if (
+            classes := tuple(record.get("classes", self.info.class_names))
+        ) != self.info.class_names:
+            stored = ", ".join(self.info.class_names)
+            raise DataError(
+                f"'{self.folder}' has the classes {stored}, in this order, not "
+                f"{', '.join(classes)}. Choose another folder."
+            )
         key = task_key(record["id"], record["target"])
         path = self._record_path(key)
         contents: dict[Path, Content] = {}
