@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.preprocessing_steps import numbers_from_text
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
-from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
@@ -116,6 +116,7 @@ def positive_index(request: ConversionRequest, positive: str | int, title: str) 
 
 def stored_range(metadata: Mapping[str, str]) -> ValueRange:
     """Return the input range in the metadata of a file; [-1, 1] without one."""
-    limits = read_metadata(metadata, "range") or read_metadata(metadata, "value_range")
-    is_pair = isinstance(limits, list) and len(limits) == 2
+    texts = (metadata.get(key) for key in ("range", "value_range"))
+    limits = next(filter(None, map(numbers_from_text, texts)), ())
+    is_pair = len(limits) == 2 and limits[0] < limits[1]
     return ValueRange(*limits) if is_pair else ValueRange()

@@ -6,6 +6,7 @@ Families of other packages are included.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, DataError, QuacError
 from napari_quac.generators import BUILTIN, GENERATORS
+from napari_quac.reading import reading_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -360,17 +362,17 @@ def is_network_folder(path: Path) -> bool:
 def _with_family(inspection: Inspection) -> Inspection:
     """Ask all families that can be imported for a recipe; the first one wins."""
     for name in GENERATORS.usable():
+        guard = reading_errors(inspection.path.name, "Copy or export it again.", CheckpointError)
         try:
-            recipe = GENERATORS[name].from_file(inspection)
-            if recipe is None:
-                continue
-            inspection = replace(inspection, role="generator", family=name, recipe=recipe)
-            return recipe.describe_file(inspection)  # type: ignore[no-any-return]
+            with guard if name in BUILTIN else nullcontext():
+                recipe = GENERATORS[name].from_file(inspection)
+                if recipe is None:
+                    continue
+                inspection = replace(inspection, role="generator", family=name, recipe=recipe)
+                return recipe.describe_file(inspection)  # type: ignore[no-any-return]
         except QuacError as error:
             return replace(inspection, role="generator", family=name, problem=str(error))
         except Exception as error:
-            if name in BUILTIN:
-                raise
             raise CheckpointError(  # another package may fail in any way
                 f"The generator family '{name}' failed on '{inspection.path.name}': "
                 f"{type(error).__name__}: {error}"

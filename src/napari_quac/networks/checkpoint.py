@@ -23,6 +23,7 @@ from napari_quac.networks.program_text import count_inputs, program_metadata
 from napari_quac.networks.programs import load_program
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import ReturnsImagesError
+from napari_quac.reading import reading_errors
 
 Role = Literal["classifier", "generator", "unknown"]
 InspectionKind = Literal[
@@ -127,6 +128,11 @@ def read_inspection(path: Path) -> Inspection:
     CheckpointError
         If the file is missing, empty, damaged, no network, or holds Python objects.
     """
+    with reading_errors(path.name, "Copy or export it again.", CheckpointError):
+        return _read_path(path)
+
+
+def _read_path(path: Path) -> Inspection:
     container = find_container(path)
     if container is not None:
         inspection = _read_file(container.weights)
@@ -174,6 +180,16 @@ def inspect_classifier(
     pools : tuple of tuple of int, optional
         Pooling factors of each level of a VGG, where they are known.
     """
+    with reading_errors(inspection.path.name, "Copy or export it again.", CheckpointError):
+        return _inspect_classifier(inspection, run, image_size, pools)
+
+
+def _inspect_classifier(
+    inspection: Inspection,
+    run: bool,
+    image_size: tuple[int, ...] | None,
+    pools: tuple[tuple[int, ...], ...] | None,
+) -> Inspection:
     if inspection.problem:
         return inspection
     if inspection.is_program:

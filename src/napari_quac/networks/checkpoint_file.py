@@ -30,6 +30,7 @@ from napari_quac.networks.torch_archive import (
     read_old_file,
     read_pickle_file,
 )
+from napari_quac.reading import reading_errors
 
 State: TypeAlias = "dict[str, Tensor | dict[str, Tensor]]"
 
@@ -105,6 +106,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         If the file is missing, damaged, in another format, or holds no weights.
     """
+    with reading_errors(path.name, "Copy or export it again.", CheckpointError):
+        return _read_groups(path)
+
+
+def _read_groups(path: Path) -> Checkpoint:
     file_format = detect_format(path)
     if file_format == "safetensors":
         return _read_safetensors(path)
@@ -203,7 +209,11 @@ def read_tensors(path: str | Path) -> tuple[State, dict[str, str]]:
     CheckpointError
         If the file is missing, damaged, in another format, or holds no weights.
     """
-    checkpoint = read_checkpoint(Path(path))
+    with reading_errors(Path(path).name, "Copy or export it again.", CheckpointError):
+        return _named_tensors(read_checkpoint(Path(path)))
+
+
+def _named_tensors(checkpoint: Checkpoint) -> tuple[State, dict[str, str]]:
     metadata = dict(checkpoint.metadata)
     networks = {
         name: without_prefixes(checkpoint.read(group))

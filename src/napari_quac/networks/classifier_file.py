@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,6 +44,9 @@ from napari_quac.networks.tensor_file import detect_format
 from napari_quac.networks.variants import Variant, with_variant
 from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
 from napari_quac.reading import parse_json
+
+MAX_PIXELS = 1 << 25
+"""Of one image; a larger size in a file is not believed."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -332,7 +336,8 @@ def size_from_text(text: str | None) -> tuple[int, ...] | None:
     if not numbers or any(number != int(number) or number < 1 for number in numbers):
         return None
     size = tuple(int(number) for number in numbers)
-    return size * 2 if len(size) == 1 else size
+    size = size * 2 if len(size) == 1 else size
+    return size if math.prod(size) <= MAX_PIXELS else None
 
 
 def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
@@ -388,7 +393,10 @@ def _some(names: list[str], n: int = 4) -> str:
 def _shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if isinstance(module, torch.jit.ScriptModule):
-        _, constants = module.code_with_constants
+        try:
+            _, constants = module.code_with_constants
+        except RuntimeError:  # a damaged list of constants, which are not needed to run it
+            return shapes
         for name, constant in constants.const_mapping.items():
             if isinstance(constant, Tensor) and constant.ndim:
                 shapes[name] = tuple(constant.shape)

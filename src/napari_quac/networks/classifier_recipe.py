@@ -48,6 +48,7 @@ from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.trial import Trial, try_network
 from napari_quac.networks.variants import choices_text, variants_of
+from napari_quac.reading import reading_errors
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -296,6 +297,10 @@ class ClassifierRecipe:
         UnknownNameError
             If there is no such device or architecture.
         """
+        with reading_errors(self.path.name, "Copy or export it again.", CheckpointError):
+            return self._load(device)
+
+    def _load(self, device: str) -> Classifier:
         target = resolve_device(device)
         size = self.image_size
         size = (size, size) if isinstance(size, int) else size

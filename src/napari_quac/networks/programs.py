@@ -8,6 +8,7 @@ consent of the user come from :mod:`~napari_quac.networks.program_text`.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import warnings
@@ -26,12 +27,7 @@ from napari_quac.networks.consent import read_program
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.program_text import no_forward_sentence
 from napari_quac.networks.tensor_file import code_sentence, damaged, detect_format
-from napari_quac.reading import parse_json
-
-_READ_ERRORS = (
-    RuntimeError, ValueError, TypeError, LookupError, OSError, EOFError, AttributeError,
-    AssertionError, zipfile.BadZipFile, UnicodeDecodeError,
-)  # fmt: skip
+from napari_quac.reading import as_mapping, parse_json, reading_errors
 
 
 def load_torchscript(
@@ -55,13 +51,14 @@ def load_torchscript(
     CheckpointError
         If it is damaged, needs an operator that is not loaded, or does not take that many inputs.
     """
-    module = _read_torchscript(path)
-    method = _forward_of(path, module)
-    arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
-    if len(arguments) != n_inputs:
-        raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
-    prepare_for_inference(module, as_float32)
-    return module
+    with reading_errors(path.name, "Export it again.", CheckpointError):
+        module = _read_torchscript(path)
+        method = _forward_of(path, module)
+        arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
+        if len(arguments) != n_inputs:
+            raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
+        prepare_for_inference(module, as_float32)
+        return module
 
 
 def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
@@ -70,7 +67,7 @@ def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module: torch.jit.ScriptModule = torch.jit.load(BytesIO(content), map_location="cpu")
-    except _READ_ERRORS as error:
+    except Exception as error:
         if operator := _missing_operator(error):
             raise CheckpointError(_operator_sentence(path, operator)) from error
         raise damaged(path, "its TorchScript program cannot be read") from error
@@ -182,16 +179,17 @@ def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> Exp
         If it is damaged, holds pickled Python objects or machine code, or does not take that many
         inputs.
     """
-    program = _read_exported(path)
-    names = list(program.graph_signature.user_inputs)
-    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    shapes = [getattr(nodes[name].meta.get("val"), "shape", None) for name in names]
-    if len(shapes) != n_inputs or None in shapes:
-        raise CheckpointError(_inputs_sentence(path, [str(name) for name in names], n_inputs))
-    bounds = [_bounds(length, program.range_constraints) for length in shapes[0] or ()]
-    network = ExportedNetwork(program.module(), bounds)
-    prepare_for_inference(network, as_float32)
-    return network
+    with reading_errors(path.name, "Export it as TorchScript.", CheckpointError):
+        program = _read_exported(path)
+        names = list(program.graph_signature.user_inputs)
+        nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+        shapes = [getattr(nodes[name].meta.get("val"), "shape", None) for name in names]
+        if len(shapes) != n_inputs or None in shapes:
+            raise CheckpointError(_inputs_sentence(path, [str(name) for name in names], n_inputs))
+        bounds = [_bounds(length, program.range_constraints) for length in shapes[0] or ()]
+        network = ExportedNetwork(program.module(), bounds)
+        prepare_for_inference(network, as_float32)
+        return network
 
 
 def _read_exported(path: Path) -> torch.export.ExportedProgram:
@@ -199,12 +197,14 @@ def _read_exported(path: Path) -> torch.export.ExportedProgram:
     _refuse_code(path, content)
     if operator := _missing_exported_operator(path, content):
         raise CheckpointError(_operator_sentence(path, operator))
+    # it would print the whole graph of a damaged file
+    logging.getLogger("torch.export").setLevel(logging.CRITICAL)
     try:
         with _weights_only(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # as a buffer, since a path would have to end in .pt2
             return torch.export.load(BytesIO(content))
-    except _READ_ERRORS as error:
+    except Exception as error:
         raise CheckpointError(
             f"'{path.name}' cannot be read as a torch.export program by PyTorch "
             f"{torch.__version__}: damaged, or of another version. Export it as TorchScript."
@@ -329,7 +329,7 @@ def _members(path: Path, program: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _uses_pickle(config: Any) -> bool:
-    entries = config.get("config", {}).values() if isinstance(config, dict) else ()
+    entries = as_mapping(as_mapping(config).get("config")).values()
     return any(
         entry.get("use_pickle") or str(entry.get("path_name", "")).startswith(("custom", "opaque"))
         for entry in entries

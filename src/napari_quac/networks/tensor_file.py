@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.foreign import (
     foreign_cell,
@@ -20,7 +21,6 @@ from napari_quac.reading import (
     WRONG_KINDS,
     check_regular_file,
     is_folder,
-    is_regular_file,
     parse_json,
 )
 from napari_quac.stepwise import check_canceled
@@ -121,8 +121,9 @@ def check_is_file(path: Path) -> None:
             foreign_folder_sentence(path)
             or f"'{path.name}' is a folder, not a network file. Choose a file inside it."
         )
-    if not is_regular_file(path):
-        check_regular_file(path, CheckpointError)
+    if not path_exists(path):
+        raise CheckpointError(f"'{path.name}' does not exist in '{path.parent}'. Check the path.")
+    check_regular_file(path, CheckpointError)
 
 
 def file_hash(path: Path) -> str:

@@ -19,6 +19,7 @@ from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import ExplainSettings
+from napari_quac.reading import reading_errors
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.record import whole_curve
 from napari_quac.reports.report import Report
@@ -60,6 +61,17 @@ def restore_explanations(
     DataError
         If the images of the pair are missing, or do not fit the sample.
     """
+    with reading_errors(entries[0].sample_id, "Explain the sample again."):
+        return _restore(entries, settings, class_names, sample, store)
+
+
+def _restore(
+    entries: Sequence[ReportEntry],
+    settings: ExplainSettings,
+    class_names: Sequence[str],
+    sample: Sample | None,
+    store: ExplanationStore | None,
+) -> Explanations:
     pair, curves = restore_pair(entries[0], class_names, sample), {}
     if store is not None:
         key = store.key_of(entries[0].sample_id, entries[0].target)
@@ -69,9 +81,10 @@ def restore_explanations(
     by_method, failures = {}, {}
     for entry in entries:
         curve = curves.get(entry.method)
-        predictions = None if curve is None else whole_curve(curve, "predictions")
         try:
-            by_method[entry.method] = restore_explanation(entry, pair, settings, predictions)
+            with reading_errors(entry.method, "Explain the sample again."):
+                predictions = None if curve is None else whole_curve(curve, "predictions")
+                by_method[entry.method] = restore_explanation(entry, pair, settings, predictions)
         except DataError as error:
             failures[entry.method] = error
     return Explanations(pair, settings, by_method, failures, is_restored=True)
@@ -208,6 +221,8 @@ def _with_proposals(
 def _prediction(values: Sequence[float] | None, n_classes: int) -> Tensor:
     if values is None:
         return torch.full((n_classes,), float("nan"))
+    if len(values) != n_classes:
+        raise DataError(f"{len(values)} probabilities are recorded for {n_classes} classes.")
     return torch.tensor(values, dtype=torch.float32)
 
 

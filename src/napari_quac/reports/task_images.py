@@ -170,7 +170,10 @@ def names_in(folder: Path) -> tuple[list[str], int]:
     with _damage_errors(folder):
         document = read_json(folder / "zarr.json", 1 << 24)
         metadata = document["attributes"]["quac"]
-        return list(metadata["images"]), int(metadata["channels"])
+        names, channels = metadata["images"], metadata["channels"]
+        if not all(isinstance(name, str) for name in names) or type(channels) is not int:
+            raise ValueError("its list of images is of another kind")
+        return list(names), channels
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
 from napari_quac.generators.forward import convert_images, require_finite, stored_range
-from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
+from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata, read_size
 from napari_quac.networks.architectures.translation import (
     TranslationLayout,
     is_translation,
@@ -87,14 +87,13 @@ def read_translation(path: Path) -> TranslationFile:
             f"'{path.name}' turns images of {layout.channels} channels into ones of "
             f"{layout.out_channels}. Choose a network between images of one kind."
         )
-    size = read_metadata(metadata, "network_size")
     return TranslationFile(
         module,
         layout,
         metadata.get("source", ""),
         metadata.get("target", ""),
         read_metadata(metadata, "residual") is True,
-        size if isinstance(size, int) else None,
+        read_size(metadata, "network_size"),
         stored_range(metadata),
     )
 

@@ -17,7 +17,11 @@ from napari_quac.generators.forward import (
     positive_index,
     stored_range,
 )
-from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
+from napari_quac.networks.architectures.stargan_v2_shapes import (
+    read_class_names,
+    read_metadata,
+    read_size,
+)
 from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, Proposals
 from napari_quac.networks.value_range import ValueRange
 
@@ -51,11 +55,9 @@ class BinLayout:
 
 def stored_layout(metadata: Mapping[str, str]) -> BinLayout:
     """Return the layout in the metadata of a file; by default that of the published networks."""
-    names, size = read_metadata(metadata, "class_names"), read_metadata(metadata, "network_size")
-    is_pair = isinstance(names, list) and len(names) == 2
-    negative, positive = map(str, names) if is_pair else ("", 1)
+    names, size = read_class_names(metadata), read_size(metadata, "network_size")
+    negative, positive = names if len(names) == 2 else ("", 1)
     residual = read_metadata(metadata, "residual") is True
-    size = size if isinstance(size, int) else None
     return BinLayout(positive, negative, stored_range(metadata), residual, size)
 
 

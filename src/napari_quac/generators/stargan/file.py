@@ -25,8 +25,10 @@ from napari_quac.networks.architectures.stargan_v2 import (
 from napari_quac.networks.architectures.stargan_v2_shapes import (
     ARCHITECTURE,
     drop_stale_heads,
+    read_activation,
+    read_class_names,
     read_hyperparameters,
-    read_metadata,
+    read_size,
 )
 from napari_quac.networks.checkpoint_file import read_tensors
 from napari_quac.networks.resizing import resize
@@ -107,13 +109,13 @@ def read_stargan(
         raise CheckpointError(f"'{path.name}': {error}") from error
     is_assumed = False
     if not hyper.residual:
-        activation = final_activation or read_metadata(metadata, "final_activation")
-        is_assumed = activation not in ("none", "tanh", "sigmoid")
-        hyper = replace(hyper, final_activation="tanh" if is_assumed else activation)
+        activation = final_activation or read_activation(metadata)
+        is_assumed = not activation
+        hyper = replace(hyper, final_activation=activation or "tanh")
     network = StarGAN(hyper)
     for name, state in states.items():
         _load(getattr(network, name), drop_stale_heads(state), name, path)
-    names = class_names or tuple(map(str, read_metadata(metadata, "class_names") or ()))
+    names = class_names or read_class_names(metadata)
     if names and len(names) > hyper.num_domains and not hyper.single_head:
         raise CheckpointError(
             f"There are {len(names)} class names for '{path.name}', which has "
@@ -121,11 +123,10 @@ def read_stargan(
         )
     form = hyper.final_activation + (" (assumed)" if is_assumed else "")
     form = "predicts the change" if hyper.residual else form
-    query_size = read_metadata(metadata, "query_size")
     return StarGANFile(
         network.eval().requires_grad_(False),
         names,
-        query_size if isinstance(query_size, int) else hyper.img_size,
+        read_size(metadata, "query_size") or hyper.img_size,
         value_range or stored_range(metadata),
         {"Network size": f"{hyper.img_size} × {hyper.img_size}", "Final activation": form},
     )

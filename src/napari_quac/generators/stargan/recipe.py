@@ -80,8 +80,9 @@ class StarGANRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with classes, size, styles and output form."""
         from napari_quac.networks.architectures.stargan_v2_shapes import (
+            read_activation,
             read_hyperparameters,
-            read_metadata,
+            read_size,
         )
         from napari_quac.networks.checkpoint_file import flatten_state
         from napari_quac.networks.classifier_recipe import names_from_text
@@ -92,11 +93,11 @@ class StarGANRecipe(GeneratorFamily):
             hyper = read_hyperparameters(parts or {"generator": flatten_state(state)}, metadata)
         except CheckpointError as error:
             raise CheckpointError(f"'{inspection.path.name}': {error}") from error
-        stored_activation = read_metadata(metadata, "final_activation")
+        stored_activation = read_activation(metadata)
         hyper = replace(hyper, final_activation=stored_activation or "tanh")
         available = {"latent": hyper.has_mapping, "reference": hyper.has_style_encoder}
         styles = " or ".join(style for style in available if available[style]) or "not contained"
-        size = read_metadata(metadata, "query_size") or hyper.img_size
+        size = read_size(metadata, "query_size") or hyper.img_size
         names = names_from_text(metadata)
         form = hyper.final_activation + ("" if stored_activation else " (assumed)")
         return replace(

@@ -88,7 +88,7 @@ class WarpRecipe(GeneratorFamily):
             If it holds no simulator.
         """
         from napari_quac.generators.warp.generator import WarpGenerator
-        from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
+        from napari_quac.networks.architectures.stargan_v2_shapes import read_class_names
         from napari_quac.networks.architectures.warp_unet import load_warp_unet
         from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
         from napari_quac.networks.device import resolve_device
@@ -105,7 +105,7 @@ class WarpRecipe(GeneratorFamily):
         network = load_warp_unet(flatten_state(tensors), path.name).to(device)
         hyper = network.hyper
         shape = (hyper.channels, *(hyper.image_size,) * hyper.n_axes)
-        names = [str(name) for name in read_metadata(metadata, "class_names") or ()]
+        names = read_class_names(metadata)
         positive: str | int = names[1] if len(names) == 2 else 1
         complete = self if self.positive is not None else replace(self, positive=positive)
         return WarpGenerator(network, complete, path.name, device, shape)

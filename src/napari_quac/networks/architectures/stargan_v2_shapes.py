@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast, get_args
 
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.stargan_v2 import N_BOTTLENECK, StarGANHyperparameters
+from napari_quac.networks.architectures.stargan_v2 import (
+    N_BOTTLENECK,
+    FinalActivation,
+    StarGANHyperparameters,
+)
 from napari_quac.reading import parse_json
 
 States: TypeAlias = Mapping[str, Mapping[str, Tensor]]
 
 ARCHITECTURE = "stargan_v2"
+MAX_SIZE = 1 << 16  # pixels
 STALE_HEAD = re.compile(r"unshared\.\d+\.")
 
 
@@ -171,6 +176,26 @@ def read_metadata(metadata: Mapping[str, str], key: str) -> Any:
         return parse_json(text)
     except ValueError:
         return text
+
+
+def read_size(metadata: Mapping[str, str], key: str) -> int | None:
+    """Return an image size in pixels in a file's metadata; None without one."""
+    size = read_metadata(metadata, key)
+    return size if type(size) is int and 0 < size <= MAX_SIZE else None
+
+
+def read_activation(metadata: Mapping[str, str]) -> FinalActivation | None:
+    """Return the final activation in a file's metadata; None without a known one."""
+    activation = read_metadata(metadata, "final_activation")
+    is_known = activation in get_args(FinalActivation)
+    return cast("FinalActivation", activation) if is_known else None
+
+
+def read_class_names(metadata: Mapping[str, str], key: str = "class_names") -> tuple[str, ...]:
+    """Return the class names in a file's metadata; empty without a list of them."""
+    names = read_metadata(metadata, key)
+    is_list = isinstance(names, list) and all(isinstance(name, str | int) for name in names)
+    return tuple(map(str, names)) if is_list else ()
 
 
 def _part(states: States, name: str) -> Mapping[str, Tensor]:

@@ -7,12 +7,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS, read_bioimage
 from napari_quac.networks.formats.container_files import Container, Files
 from napari_quac.networks.formats.hugging_face import WEIGHTS, read_hugging_face
 from napari_quac.networks.formats.monai_bundle import read_monai_bundle
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.tensor_file import detect_format, file_hash
+from napari_quac.reading import reading_errors
 
 MAX_GRAPH = 1 << 26  # bytes of an ONNX file whose weights are elsewhere
 
@@ -49,8 +51,9 @@ def find_container(path: Path) -> Container | None:
         files = _files_of(path)
     if files is None:
         return None
-    containers = (read(files) for read in readers)
-    return next((container for container in containers if container is not None), None)
+    with reading_errors(files.path.name, "Export it again.", CheckpointError):
+        containers = (read(files) for read in readers)
+        return next((container for container in containers if container is not None), None)
 
 
 def weights_path(path: Path) -> Path:
