@@ -138,7 +138,7 @@ class Mutator:
         """Return values with one of their nodes exchanged."""
         pick = self.random
         places: list[tuple[Any, Any]] = []
-        level = [values]
+        level = [values] if isinstance(values, dict | list) else []
         for node in level:  # grows meanwhile
             keys = list(node) if isinstance(node, dict) else range(len(node))
             places += [(node, key) for key in keys]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, DataError, QuacError
 from napari_quac.generators import BUILTIN, GENERATORS
-from napari_quac.reading import reading_errors
+from napari_quac.reading import is_folder, reading_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -348,7 +348,7 @@ def is_network_folder(path: Path) -> bool:
     from napari_quac.networks.checkpoint import read_inspection
     from napari_quac.networks.formats.foreign import foreign_folder_sentence
 
-    if not path.is_dir():
+    if not is_folder(path):
         return False
     if foreign_folder_sentence(path):
         return True  # its card states what to do

@@ -8,8 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import QuacError
 from napari_quac.generators.opening import RecognizedNetwork, Role, recognize_network
+from napari_quac.reading import is_regular_file
 
 if TYPE_CHECKING:
     from napari_quac.reports.store import ExplanationStore
@@ -116,7 +118,7 @@ def _recognized(role: Role, recipe: Any) -> RecognizedNetwork | None:
     path = next(iter(recipe.paths()), None)
     if path is None:
         return RecognizedNetwork.of(role, recipe)
-    if not path.exists():
+    if not path_exists(path):
         return None
     try:
         network = recognize_network(path, role=role)
@@ -134,7 +136,7 @@ def _candidates(name: str, folder: Path, recent: Sequence[Path]) -> Iterator[Pat
     seen: set[Path] = set()
     for path in (*named, *islice(others, MOST_CANDIDATES)):
         is_named = path.name == name
-        if path in seen or not path.is_file():
+        if path in seen or not is_regular_file(path):
             continue
         seen.add(path)
         if is_named or path.stat().st_size <= MOST_BYTES:

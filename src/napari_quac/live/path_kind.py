@@ -10,6 +10,7 @@ from napari_quac.data.point_table import TABLE_SUFFIXES
 from napari_quac.data.volume_file import HDF5_SUFFIXES
 from napari_quac.generators.opening import is_network_folder
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS
+from napari_quac.reading import is_folder
 from napari_quac.reports.opening import holds_explanations
 
 VOLUME_MARKS = (".zgroup", ".zarray", ".zattrs", "zarr.json", "attributes.json")
@@ -29,7 +30,7 @@ def kind_of_path(path: Path) -> str:
         return "plan"
     if holds_explanations(path):
         return "explanations"
-    if path.is_dir():
+    if is_folder(path):
         if suffix in (".zarr", ".n5") or any((path / name).is_file() for name in VOLUME_MARKS):
             return "volume"
         return "network" if is_network_folder(path) else "samples"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError
 from napari_quac.live.session_state import SessionState
 from napari_quac.reading import parse_json
@@ -72,7 +73,7 @@ class RecentWork:
     @property
     def existing_files(self) -> tuple[RecentFile, ...]:
         """The files that are still there."""
-        return tuple(file for file in self.files if Path(file.path).exists())
+        return tuple(file for file in self.files if path_exists(file.path))
 
     def paths(self, kind: str) -> tuple[Path, ...]:
         """Return the existing files of a kind."""

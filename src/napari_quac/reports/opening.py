@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.data.links import require_inside
 from napari_quac.errors import DataError
-from napari_quac.reading import WRONG_KINDS, read_json
+from napari_quac.reading import WRONG_KINDS, is_regular_file, read_json
 from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.report import Report
 from napari_quac.reports.store_info import INFO
@@ -55,7 +56,7 @@ def holds_explanations(path: str | Path) -> bool:
         A folder, or a json file. A folder is searched a few levels deep, and a large one in part.
     """
     path = Path(path)
-    if find_index(path) is not None or (path.is_file() and _is_quac_json(path)):
+    if find_index(path) is not None or (is_regular_file(path) and _is_quac_json(path)):
         return True
     return any(_is_quac_json(file) for file in islice(_json_files(path), MAX_FILES))
 
@@ -63,7 +64,7 @@ def holds_explanations(path: str | Path) -> bool:
 def find_index(path: Path) -> Path | None:
     """Return the index of a store or of a folder of ``explain``; None for other reports."""
     candidates = [path] * (path.name in INDEXES) + [path / name for name in INDEXES]
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in candidates if is_regular_file(candidate)), None)
 
 
 def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Report:
@@ -87,7 +88,7 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     from napari_quac.reports.store import ExplanationStore
 
     path = Path(path).expanduser()
-    if not path.exists():
+    if not path_exists(path):
         raise DataError(f"There is no '{path}'. Check the path.")
     index = find_index(path)
     if index is None:
