@@ -93,8 +93,8 @@ def measuring_pictures(folder: Path) -> None:
     wait(lambda: finished or dock.status.failure)
     for panel in (dock.networks, dock.samples, dock.search):
         panel.set_open(False)
-    curve = dock.results.shown.explanation.curve
-    dock.threshold.pick(int(np.argmin(np.abs(curve.mask_sizes - 0.1))))
+    curve = dock.results.displayed_hybrid.explanation.curve
+    dock.threshold.pick(float(curve.thresholds[np.argmin(np.abs(curve.mask_sizes - 0.1))]))
     dock.regions.button.click()
     wait(lambda: dock.regions.displayed_regions is not None)
     dock.scroll.verticalScrollBar().setValue(0)

@@ -289,7 +289,7 @@ def by_run(case: Case, files: Files, folder: Path) -> Answer:
         output=folder / "run",
     )
     plan.write(folder / "plan.yaml")
-    _command("run", f"{folder / 'plan.yaml'}", "--json")
+    _command("run", f"{folder / 'plan.yaml'}", "--trust", "--json")
     return _stored(folder / "run")
 
 
@@ -350,8 +350,8 @@ def live_state(case: Case, files: Files) -> Iterator[tuple[Choices, Results, Con
     basis = "auto" if case.basis == "default" else case.basis
     choices.settings = replace(settings, seed=SEED, source_basis=basis)
     choices.samples = files.samples(case)
+    trust(programs_in(files.classifier, files.generator(case)))
     choices.classifier, choices.generator = files.classifier, files.generator(case)
-    trust(programs_in(choices.classifier, choices.generator))
     choices.sample_index = 0
     try:
         settle(lambda: results.prediction is not None and results.loaded_generator is not None)

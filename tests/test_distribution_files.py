@@ -61,6 +61,13 @@ def test_workflow_covers_all_systems_and_versions() -> None:
         assert f"[testenv:{name}]" in sections
 
 
+def test_workflow_installs_the_system_packages_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    packages = re.findall(r"\b(?:xvfb|lib[\w.-]+\d)\b", readme[: readme.index("## Install it")])
+    text = (GITHUB / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert len(packages) >= 11 and all(package in text for package in packages)
+
+
 @pytest.mark.parametrize("name", ["bug", "file", "idea"])
 def test_issue_forms_are_valid(name: str) -> None:
     form = read(GITHUB / "ISSUE_TEMPLATE" / f"{name}.yml")

@@ -91,6 +91,16 @@ def test_readme_commands_run_environments_that_exist() -> None:
     assert {f"testenv:{name}" for name in environments} <= set(tox().sections())
 
 
+def test_system_packages_of_the_readme_are_those_that_ci_installs() -> None:
+    readme, ci = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", ".ci/run"))
+    line = re.search(r"apt-get install -y (xvfb(?:[ \\\n]+[\w.-]+)+)", readme)
+    assert line
+    packages = set(re.findall(r"[\w.-]+", line[1]))
+    assert len(packages) == 11
+    installed = re.search(r"system_packages=\((.*?)\)", ci, re.DOTALL)
+    assert installed and packages <= set(installed[1].split())
+
+
 def test_tox_runs_the_tests_by_default() -> None:
     assert tox()["tox"]["env_list"].split() == ["py"]
     assert tox()["testenv"]["commands"].startswith("pytest")

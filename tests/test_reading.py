@@ -93,3 +93,19 @@ def test_the_guard_turns_errors_of_libraries_into_one_sentence(error):
         raise DataError("as it is")
     with pytest.raises(KeyboardInterrupt), reading_errors("x.pt"):
         raise KeyboardInterrupt
+
+
+def test_paths_that_cannot_be_are_no_files_anywhere(tmp_path):
+    from napari_quac.generators.opening import is_network_folder
+    from napari_quac.live.path_kind import kind_of_path
+    from napari_quac.live.previous_runs import previous_runs
+    from napari_quac.live.recent import RecentFile, RecentWork
+    from napari_quac.reports.opening import open_report
+
+    path = tmp_path / ("x" * 300)
+    assert not is_network_folder(path)
+    assert kind_of_path(path)
+    assert previous_runs(path) == ()
+    assert RecentWork((RecentFile("samples", str(path)),)).existing_files == ()
+    with pytest.raises(DataError):
+        open_report(path)

@@ -36,6 +36,7 @@ from napari_quac.interruption import exit_code, interruptible, stop_requested
 
 _NEGATIVE = re.compile(r"-(inf|infinity|nan|\d*\.?\d+e[+-]?\d+)", re.IGNORECASE)
 DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
+LEAST_BYTES = 768 << 20
 COMMANDS = (
     demo, inspect, check, methods, predict, explain, exaggerate, run, report, score, compare, train,
 )  # fmt: skip
@@ -92,7 +93,8 @@ def _run(arguments: Sequence[str]) -> int:
         try:
             options = build_parser().parse_args([_mark_number(text) for text in arguments])
             with _consent(options):
-                options.run(options)
+                _check_memory_limit()
+            options.run(options)
         except SystemExit:
             sys.stdout.flush()
             raise
@@ -148,6 +150,26 @@ def _named_paths(arguments: Iterable[Any]) -> Iterator[Path]:
             yield from (Path("=".join(parts[n:])) for n in range(len(parts)))
         elif isinstance(argument, list | tuple):
             yield from _named_paths(argument)
+
+
+def _check_memory_limit() -> None:
+    """Refuse a limit below which NumPy waits for ever for memory, or PyTorch cannot be loaded.
+
+    Raises
+    ------
+    QuacError
+        With the limit.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= limit < LEAST_BYTES:
+        raise QuacError(
+            f"This process may use {limit >> 20} MB of memory, and needs {LEAST_BYTES >> 20} MB. "
+            "Raise the limit (ulimit -v)."
+        )
 
 
 def _mark_number(text: str) -> str:

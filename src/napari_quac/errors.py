@@ -149,7 +149,8 @@ class CancelledError(QuacError):
 
 
 def shorten(text: str, limit: int = 60) -> str:
-    """Return a text of a file for a message, cut to ``limit`` characters."""
+    """Return a text of a file for a message: in one line, cut to ``limit`` characters."""
+    text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

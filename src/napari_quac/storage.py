@@ -145,6 +145,8 @@ def append_line(path: Path, line: str) -> None:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except BaseException:
                 file.truncate(size)
+                if size == 0:
+                    _discard(path)
                 raise
 
 

@@ -43,7 +43,7 @@ def test_other_classes_are_refused_until_they_are_matched(worked_example, rename
     assert plan["class_map"] == {"night": "dark", "day": "bright"}
     plan["output"] = str(renamed / "again")
     (renamed / "plan.yaml").write_text(yaml.safe_dump(plan))
-    assert main(["run", str(renamed / "plan.yaml")]) == 0
+    assert main(["run", "--trust", str(renamed / "plan.yaml")]) == 0
 
 
 def test_another_spelling_is_an_assumption(worked_example, renamed, capsys):

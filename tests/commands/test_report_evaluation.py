@@ -57,7 +57,7 @@ def store(tmp_path_factory) -> Path:
         "masking: {closing: 1, blur: 1}\n"
         "targets: all\nmethods: [d-ig, residual]\ndevice: cpu\noutput: out\n"
     )
-    assert main(["run", str(folder / "plan.yaml")]) == 0
+    assert main(["run", "--trust", str(folder / "plan.yaml")]) == 0
     return folder
 
 

@@ -195,3 +195,18 @@ def test_mutated_files_raise_only_our_own_errors(tmp_path: Path, ending: str) ->
                 n_refused += 1
                 assert "\n" not in str(error) and len(str(error)) < 1000
     assert n_refused > 60
+
+
+def test_a_damaged_row_of_a_table_costs_only_itself(tmp_path: Path) -> None:
+    rows = [f"{n},{n},2.5,3" for n in range(100)]
+    rows[7], rows[60] = "7,7", "60,x" + "y" * 3000 + ",2.5,3"
+    (tmp_path / "a.csv").write_text("\n".join(["id,z,y,x", *rows]))
+    table = read_point_table(tmp_path / "a.csv")
+    values, kept = table.positions(["z", "y", "x"])
+    assert len(values) == 98
+    assert not {7, 60} & {*kept.tolist()}
+    assert "2 rows have no position" in table.notes(["z", "y", "x"])[0]
+    rows[:10] = ["1"] * 10
+    (tmp_path / "a.csv").write_text("\n".join(["id,z,y,x", *rows]))
+    with pytest.raises(DataError, match=r"Line 2 .* 1 values for 4 names"):
+        read_point_table(tmp_path / "a.csv")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from qtpy.QtWidgets import QPushButton
 
 from gui.conftest import wait
@@ -73,6 +75,17 @@ def test_nothing_runs_before_the_answer(dock: QuacDock, hostile: Hostile, tmp_pa
         dock.choices.update_settings(methods=("fido",))
         dock.choices.update_settings(parameters=parameters)
 
+    def package() -> Path:
+        weights = hostile.script("weights.pt")
+        outputs = [{"axes": [{"type": "batch"}, {"type": "channel", "channel_names": ["a", "b"]}]}]
+        rdf = {"format_version": "0.5.3", "type": "model", "outputs": outputs,
+               "inputs": [{"id": "raw", "axes": [{"type": "batch"}, {"type": "channel"}]}],
+               "weights": {"torchscript": {"source": "weights.pt"}}}  # fmt: skip
+        with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+            archive.writestr("rdf.yaml", yaml.safe_dump(rdf))
+            archive.write(weights, "weights.pt")
+        return tmp_path / "model.zip"
+
     three = {"evil.pt", "latest_net_G_B.pth", "fill.pt"}
     doors: dict[str, tuple[Callable[[], object], set[str]]] = {
         "drop": (lambda: drop(dock, classifier), {"evil.pt"}),
@@ -80,6 +93,7 @@ def test_nothing_runs_before_the_answer(dock: QuacDock, hostile: Hostile, tmp_pa
         "field": (lambda: dock.networks.open_path(back, "generator"), {"latest_net_G_B.pth"}),
         "folder": (lambda: drop(dock, back.parent), {"latest_net_G_B.pth"}),
         "partner": (lambda: drop(dock, there), {"latest_net_G_B.pth"}),
+        "package": (lambda: drop(dock, package()), {"model.zip"}),
         "plan": (lambda: drop(dock, plan()), three),
         "session": (lambda: dock.opening.restore(session), three),
         "store": (lambda: drop(dock, store), {"evil.pt"}),
@@ -96,13 +110,19 @@ def test_nothing_runs_before_the_answer(dock: QuacDock, hostile: Hostile, tmp_pa
         assert len(questions(dock)) == 1, door
         card = next(card for card in dock.findChildren(Card) if card.yes_button in questions(dock))
         text = card.text.text()
-        assert {name for name in (*three, "evil.pt2") if f"'{name}'" in text} == names, text
+        assert {
+            name for name in (*three, "evil.pt2", "model.zip") if f"'{name}'" in text
+        } == names, text
         assert dock.choices.classifier is None, door
         card.no_button.click()
         settle(dock)
         assert not questions(dock) and dock.choices.classifier is None
         assert not hostile.has_run(), door
         dock.choices.generator = None
+    dock.exaggeration.use_bin_generator(classifier)
+    settle(dock)
+    assert "holds no generator" in dock.status.line.text()
+    assert not hostile.has_run() and dock.choices.bin_generator is None
 
 
 def test_one_answer_counts_for_all_and_an_exchanged_file_is_refused(

@@ -392,7 +392,7 @@ def test_directory_is_named(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"'nothing\.pt' does not exist"):
+    with pytest.raises(CheckpointError, match=r"nothing\.pt' does not exist"):
         ClassifierRecipe(tmp_path / "nothing.pt").load("cpu")
 
 

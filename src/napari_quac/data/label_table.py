@@ -252,8 +252,8 @@ class FileIndex:
             positions = self._positions.get(key, set())
             if len(positions) == 1:
                 return next(iter(positions))
-        if re.fullmatch(r"\d+(\.0+)?", path.name):  # spreadsheets drop zeros in front
-            numbered = self._numbers.get(int(float(path.name)), set())
+        if re.fullmatch(r"\d{1,300}(\.0+)?", path.name):  # spreadsheets drop zeros in front
+            numbered = self._numbers.get(int(path.name.partition(".")[0]), set())
             return next(iter(numbered)) if len(numbered) == 1 else None
         return None
 

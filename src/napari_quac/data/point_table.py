@@ -121,7 +121,7 @@ class PointTable:
         return self.columns[column]
 
     def positions(self, columns: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Return the rows with a position; rows with empty cells or NaN are skipped.
+        """Return the rows with a position; those with empty cells and a few wrong ones are skipped.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class PointTable:
         DataError
             If a column is missing, a value is no number, or no row has a position.
         """
-        values = np.stack([self._numbers(name) for name in columns], axis=1)
+        values = np.stack([self._numbers(name, True) for name in columns], axis=1)
         rows = np.flatnonzero(np.isfinite(values).all(axis=1))
         if not len(rows):
             names = ", ".join(columns)
@@ -184,8 +184,9 @@ class PointTable:
         texts = self.texts(column)
         return len(set(texts)) == len(texts)
 
-    def _numbers(self, column: str) -> NDArray[np.float64]:
-        return numbers_in(self.texts(column), self.separator, self.name, column)
+    def _numbers(self, column: str, skip_damaged: bool = False) -> NDArray[np.float64]:
+        texts = self.texts(column)
+        return numbers_in(texts, self.separator, self.name, column, skip_damaged)
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ def read_point_table(path: str | Path) -> PointTable:
         table = PointTable(split_vectors(columns), path, "", inexact)
     elif suffix in TABLE_SUFFIXES:
         inner = path.suffixes[-2].lower() if suffix == ".gz" and len(path.suffixes) > 1 else suffix
-        columns, separator = read_text_table(path, inner)
+        columns, separator = read_text_table(path, inner, skip_ragged=True)
         table = PointTable(split_vectors(columns), path, separator)
     else:
         raise DataError(f"'{path.name}' has the ending '{suffix}'. Export the table as CSV.")

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
 
 MAX_BYTES = 1 << 28
 MAX_CELLS = 30_000_000
+MAX_DAMAGED = 0.05
+"""Share of the rows of a table that can be skipped."""
 MAX_VECTOR = 1000  # characters
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -36,7 +39,9 @@ _AXIS = re.compile(r"""["']?\b([xyz])["']?\s*:\s*([^\s,}]+)""")
 _COORDINATES = re.compile(r"""["']coordinates["']\s*:\s*([\[(][^\[\]()]*[\])])""")
 
 
-def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], str]:
+def read_text_table(
+    path: Path, suffix: str, skip_ragged: bool = False
+) -> tuple[dict[str, tuple[str, ...]], str]:
     """Read a table of text.
 
     Comments (``#``) above the names, the line ``sep=;`` of spreadsheets, and empty lines are
@@ -48,6 +53,8 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
         A file in UTF-8, or in UTF-16 with a byte order mark.
     suffix : str
         ``".tsv"`` means tabs; otherwise the first line determines comma, semicolon, tab or blanks.
+    skip_ragged : bool
+        Take a few lines with more or fewer values than names for empty ones.
 
     Returns
     -------
@@ -85,11 +92,16 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
         raise DataError(f"'{path.name}' is no table ({error}). Export it again.") from error
     if not rows:
         raise DataError(f"'{path.name}' is empty. Choose another table.")
-    return _columns(path, rows, numbers), separator
+    return _columns(path, rows, numbers, skip_ragged), separator
+
+
+def are_few(n_damaged: int, n: int) -> bool:
+    """Tell whether single rows of a table are damaged, and not the whole of it misread."""
+    return n_damaged <= MAX_DAMAGED * n
 
 
 def numbers_in(
-    texts: Sequence[str], separator: str, table: str, column: str
+    texts: Sequence[str], separator: str, table: str, column: str, skip_damaged: bool = False
 ) -> NDArray[np.float64]:
     """Convert texts to numbers, NaN for missing values; (N,).
 
@@ -104,6 +116,8 @@ def numbers_in(
         Separator of the table; empty for binary tables.
     table, column : str
         For messages.
+    skip_damaged : bool
+        Take a few texts that are no numbers for missing values.
 
     Raises
     ------
@@ -112,24 +126,23 @@ def numbers_in(
     """
     comma = has_decimal_commas(texts, separator)
     numbers = np.empty(len(texts), dtype=np.float64)
+    problems = []
     for row, text in enumerate(texts):
+        numbers[row] = np.nan
         if text.strip().lower() in MISSING:
-            numbers[row] = np.nan
             continue
-        plain = text
-        if comma:
-            if not _POINT.fullmatch(text.strip()):
-                raise DataError(_no_number(row, text, table, column))
-            plain = text.replace(".", "").replace(",", ".")
-        try:
+        plain = text.replace(".", "").replace(",", ".") if comma else text
+        if (comma and not _POINT.fullmatch(text.strip())) or not is_number(plain):
+            problems.append(_no_number(row, text, table, column))
+        elif math.isfinite(float(plain)):
             numbers[row] = float(plain)
-        except ValueError as error:
-            raise DataError(_no_number(row, text, table, column)) from error
-        if not np.isfinite(numbers[row]):
-            raise DataError(
+        else:
+            problems.append(
                 f"Row {row + 1} of '{table}' has '{shorten(text)}' in the column '{column}', which "
                 "is not a position. Remove or repair the row."
             )
+        if problems and not (skip_damaged and are_few(len(problems), len(texts))):
+            raise DataError(problems[0])
     return numbers
 
 
@@ -223,17 +236,22 @@ def _all_numbers(line: str) -> bool:
     return bool(_parts(line)) and all(is_number(part) for part in _parts(line))
 
 
-def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str, tuple[str, ...]]:
+def _columns(
+    path: Path, rows: list[list[str]], numbers: list[int], skip_ragged: bool
+) -> dict[str, tuple[str, ...]]:
     names = rows[0]
     if all(is_number(name) for name in names):
         raise DataError(
             f"'{path.name}' begins with numbers. Add a line of column names, such as z, y, x."
         )
-    for number, row in zip(numbers[1:], rows[1:], strict=True):
-        if len(row) != len(names):
-            raise DataError(
-                f"Line {number} of '{path.name}' has {len(row)} values for {len(names)} names."
-            )
+    ragged = [i for i, row in enumerate(rows) if len(row) != len(names)]
+    if ragged and not (skip_ragged and are_few(len(ragged), len(rows))):
+        number, row = numbers[ragged[0]], rows[ragged[0]]
+        raise DataError(
+            f"Line {number} of '{path.name}' has {len(row)} values for {len(names)} names."
+        )
+    for i in ragged:
+        rows[i] = [""] * len(names)
     columns: dict[str, tuple[str, ...]] = {}
     for i, name in enumerate(names):
         values = tuple(row[i] for row in rows[1:])

@@ -305,7 +305,6 @@ class QuacDock(DockPanels):
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
-        self.networks.consent.asked.connect(partial(self.stages.reveal, self.networks))
         self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
         self.controller.failed.connect(self._on_failed)

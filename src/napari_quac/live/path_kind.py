@@ -10,7 +10,7 @@ from napari_quac.data.point_table import TABLE_SUFFIXES
 from napari_quac.data.volume_file import HDF5_SUFFIXES
 from napari_quac.generators.opening import is_network_folder
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS
-from napari_quac.reading import is_folder, is_regular_file
+from napari_quac.reading import is_folder
 from napari_quac.reports.opening import holds_explanations
 
 VOLUME_MARKS = (".zgroup", ".zarray", ".zattrs", "zarr.json", "attributes.json")
@@ -31,7 +31,7 @@ def kind_of_path(path: Path) -> str:
     if holds_explanations(path):
         return "explanations"
     if is_folder(path):
-        if suffix in (".zarr", ".n5") or any(is_regular_file(path / name) for name in VOLUME_MARKS):
+        if suffix in (".zarr", ".n5") or any((path / name).is_file() for name in VOLUME_MARKS):
             return "volume"
         return "network" if is_network_folder(path) else "samples"
     if suffix in HDF5_SUFFIXES:

@@ -73,7 +73,7 @@ class RecentWork:
     @property
     def existing_files(self) -> tuple[RecentFile, ...]:
         """The files that are still there."""
-        return tuple(file for file in self.files if path_exists(Path(file.path)))
+        return tuple(file for file in self.files if path_exists(file.path))
 
     def paths(self, kind: str) -> tuple[Path, ...]:
         """Return the existing files of a kind."""

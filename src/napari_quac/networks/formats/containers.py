@@ -7,13 +7,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS, read_bioimage
 from napari_quac.networks.formats.container_files import Container, Files
 from napari_quac.networks.formats.hugging_face import WEIGHTS, read_hugging_face
 from napari_quac.networks.formats.monai_bundle import read_monai_bundle
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.tensor_file import detect_format, file_hash
-from napari_quac.reading import is_folder, is_regular_file
+from napari_quac.reading import reading_errors
 
 MAX_GRAPH = 1 << 26  # bytes of an ONNX file whose weights are elsewhere
 
@@ -42,7 +43,7 @@ def find_container(path: Path) -> Container | None:
         read_bioimage,
         read_monai_bundle,
     )
-    if is_regular_file(path) and path.name in ("config.json", *DESCRIPTIONS, *WEIGHTS):
+    if path.is_file() and path.name in ("config.json", *DESCRIPTIONS, *WEIGHTS):
         beside = Files(path.parent, tuple(entry.name for entry in path.parent.iterdir()))
         readers = readers[:2]
         files: Files | None = beside
@@ -50,8 +51,9 @@ def find_container(path: Path) -> Container | None:
         files = _files_of(path)
     if files is None:
         return None
-    containers = (read(files) for read in readers)
-    return next((container for container in containers if container is not None), None)
+    with reading_errors(files.path.name, "Export it again.", CheckpointError):
+        containers = (read(files) for read in readers)
+        return next((container for container in containers if container is not None), None)
 
 
 def weights_path(path: Path) -> Path:
@@ -78,13 +80,13 @@ def network_hash(path: Path) -> str:
 
 
 def _files_of(path: Path) -> Files | None:
-    if is_folder(path):
+    if path.is_dir():
         names = [entry.name for entry in path.iterdir()]
         for folder in ("configs", "models"):
-            if folder in names and is_folder(path / folder):
+            if folder in names and (path / folder).is_dir():
                 names += [f"{folder}/{entry.name}" for entry in (path / folder).iterdir()]
         return Files(path, tuple(names))
-    if not is_regular_file(path):
+    if not path.is_file():
         return None
     try:
         with path.open("rb") as file:

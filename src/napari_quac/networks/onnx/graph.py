@@ -17,6 +17,7 @@ from torch import Tensor
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.onnx import wire
+from napari_quac.reading import reading_errors
 
 TYPES: Mapping[int, torch.dtype] = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 4: torch.int32, 5: torch.int16,
@@ -102,7 +103,8 @@ def read_model(path: Path) -> Model:
     CheckpointError
         If it is damaged, or weights are missing.
     """
-    try:
+    advice = "Export it again."
+    with reading_errors(path.name, advice, CheckpointError):
         fields = wire.read_fields(memoryview(path.read_bytes()))
         reader = _Reader(path)
         opsets = {}
@@ -119,10 +121,6 @@ def read_model(path: Path) -> Model:
         metadata = dict(_entries(fields.get(14, [])))
         opset = max((opsets.get(domain, 0) for domain in _STANDARD), default=0)
         return Model(graph, opset, functions, metadata, tuple(sorted(reader.data_files)))
-    except (wire.WireError, LookupError, ValueError, TypeError, OSError) as error:
-        raise CheckpointError(
-            f"'{path.name}' is damaged: its ONNX graph cannot be read ({error}). Export it again."
-        ) from error
 
 
 def _kind(domain: str, name: str) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_quac.errors import CheckpointError, one_line
+from napari_quac.errors import CheckpointError
 from napari_quac.networks.onnx import elementwise, spatial
 from napari_quac.networks.onnx.elementwise import convert, unsupported
 from napari_quac.networks.onnx.graph import TYPES, Graph, Model, Node, Reference, read_model
 from napari_quac.networks.tensor_file import METADATA_KEYS
+from napari_quac.reading import reading_errors
 
 OPERATORS = {**elementwise.OPERATORS, **spatial.OPERATORS}
 _CONTROL = ("Constant", "Cast", "CastLike", "If")
@@ -250,14 +251,8 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, Model]:
         If it is damaged, incomplete, or has operators that are unknown here.
     """
     model = read_model(path)
-    try:
+    with reading_errors(path.name, "Export it again.", CheckpointError):
         return OnnxNetwork(model, path.name).eval(), model
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        # a node without output, a shape that does not divide: torch and Python refuse it
-        raise CheckpointError(
-            f"'{path.name}' is damaged: its ONNX network cannot be built ({one_line(error)}). "
-            "Export it again."
-        ) from error
 
 
 def onnx_metadata(model: Model) -> dict[str, str]:
