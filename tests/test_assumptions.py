@@ -153,6 +153,7 @@ def test_json_and_record_hold_the_sentence(
         assert any("without a generator" in sentence.lower() for sentence in recorded)
 
 
+@pytest.mark.needs_qt
 @pytest.mark.parametrize(
     ("kind", "situation"), [(k, k) for k in OF_NETWORKS], indirect=["situation"]
 )

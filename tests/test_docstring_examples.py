@@ -22,7 +22,10 @@ def test_modules_with_examples_are_collected() -> None:
     assert "napari_quac.explain.curve" in MODULES
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.needs_qt] if ".gui." in n else []) for n in MODULES],
+)
 def test_examples_give_what_they_show(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert not results.failed

@@ -36,7 +36,7 @@ from napari_quac.interruption import exit_code, interruptible, stop_requested
 
 _NEGATIVE = re.compile(r"-(inf|infinity|nan|\d*\.?\d+e[+-]?\d+)", re.IGNORECASE)
 DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
-LEAST_BYTES = 512 << 20
+LEAST_BYTES = 768 << 20
 COMMANDS = (
     demo, inspect, check, methods, predict, explain, exaggerate, run, report, score, compare, train,
 )  # fmt: skip

@@ -72,8 +72,12 @@ class FaultyDisk:
             yield
 
     def _wrapped(self, function: Callable[..., Any], path_of: Callable[..., Any]) -> Any:
+        make_folder = os.mkdir
+
         def call(first: Any, *args: Any, **options: Any) -> Any:
-            self.step(path_of(first))
+            is_there = function is make_folder and os.path.isdir(first)  # a step without effect
+            if not is_there:
+                self.step(path_of(first))
             return function(first, *args, **options)
 
         return call
