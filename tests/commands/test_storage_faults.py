@@ -93,16 +93,8 @@ def train(example: Any, root: Path, out: Path) -> Job:
     return Job(command, command)
 
 
-def train_generator(example: Any, root: Path, out: Path) -> Job:
-    command = train(example, root, out).first
-    command[1] = "stargan"
-    command[-2:] = ["--minutes", "1", "--steps", "2", "--size", "32", "--width", "4"]
-    command += ["--evaluator-minutes", "0", "--batch", "2"]
-    return Job(command, [*command, "--resume"])
-
-
 JOBS = [explain, predict, report]
-LONG_JOBS = [*JOBS, score, compare, to_quac, train, train_generator]
+LONG_JOBS = [*JOBS, score, compare, to_quac, train]
 
 
 def run(

@@ -111,6 +111,7 @@ def test_images_are_ome_zarr_with_their_place_in_the_world(store):
     assert group[key][dataset["path"]].chunks == (1, 4, 5)
 
 
+@pytest.mark.needs_qt
 def test_napari_reads_the_images_without_us(store, made):
     from napari_builtins.io._read import napari_get_reader
 
