@@ -139,6 +139,7 @@ def nothing_is_trusted(answers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent, "answers_file", lambda: answers)
     monkeypatch.setattr(consent, "_trusted", set())
     monkeypatch.setattr(consent, "_trusted_paths", {})
+    monkeypatch.setattr(consent, "_named", [])
 
 
 @pytest.fixture(autouse=True)

@@ -92,9 +92,9 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         try:
             options = build_parser().parse_args([_mark_number(text) for text in arguments])
+            _check_memory_limit()
             with _consent(options):
-                _check_memory_limit()
-            options.run(options)
+                options.run(options)
         except SystemExit:
             sys.stdout.flush()
             raise

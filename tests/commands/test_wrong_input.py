@@ -207,12 +207,10 @@ def test_a_wrong_attribution_is_refused(worked_example, capsys):
 
 
 def test_a_fault_of_ours_ends_with_1_and_shows_the_traceback(worked_example, capsys, monkeypatch):
-    from napari_quac.networks.classifier import Classifier
-
     def broken(*args: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(Classifier, "predict", broken)
+    monkeypatch.setattr("napari_quac.explain.pair.make_pair", broken)
     assert main(worked_example.arguments(methods="residual")) == 1
     printed = capsys.readouterr()
     assert "surprise" in printed.err

@@ -9,6 +9,7 @@ from gui.conftest import wait
 from napari_quac.data.assumptions import assumptions_of
 from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.option_names import with_controls
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from test_assumptions import network, write_images
 
@@ -25,8 +26,10 @@ def test_the_window_shows_what_was_assumed(dock: QuacDock, tmp_path: Path, unfol
     assert {"input range", "image size", "output", "architecture"} <= {a.kind for a in assumptions}
     assert not card.assumed.isHidden()
     for assumption in assumptions:
-        assert (str(assumption) if unfolded else assumption.kind) in card.assumed.text()
+        assert (
+            with_controls(str(assumption)) if unfolded else assumption.kind
+        ) in card.assumed.text()
     wait(lambda: not dock.samples.assumed_button.isHidden())
     assert "image range" in dock.samples.assumed_button.text()
     for assumption in assumptions_of(dock.results.loaded_samples):
-        assert str(assumption) in dock.samples.assumed_text.text()
+        assert with_controls(str(assumption)) in dock.samples.assumed_text.text()

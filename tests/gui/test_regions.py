@@ -157,7 +157,8 @@ def test_table_is_written_or_it_is_told_why_not(
     assert float(rows[0]["effect_alone"]) == regions.regions[0].effect_alone
     assert (rows[0]["size_unit"], rows[0]["sample"]) == ("nm²", "corner/0")
     assert float(rows[0]["y_nm"]) == pytest.approx(4 * float(rows[0]["y_pixel"]))
-    wrong = str(tmp_path / "none" / "regions.csv")
+    (tmp_path / "file").touch()
+    wrong = str(tmp_path / "file" / "regions.csv")
     monkeypatch.setattr(
         "napari_quac.gui.panels.on_demand_section.QFileDialog.getSaveFileName",
         lambda *_: (wrong, ""),

@@ -64,7 +64,7 @@ def start_workers(n: int) -> Iterator[Any]:
         except (OSError, RuntimeError) as error:
             raise DataError(
                 f"{n} workers cannot be started ({one_line(error.__cause__ or error)}). Choose "
-                "fewer, or leave out --workers."
+                "fewer, or none."
             ) from error
         yield client
 

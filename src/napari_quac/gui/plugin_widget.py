@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
+from napari_quac.gui.slots import slot
 from napari_quac.gui.widgets import button, column, row
 
 NAMES_ON_PYPI = {
@@ -40,6 +41,7 @@ class MissingPackage(QWidget):
         self.copy_button = button("Copy command", "copy_command_button", tip, self.copy)
         column(self.message, row(self.copy_button, None), None, parent=self)
 
+    @slot
     def copy(self) -> None:
         """Copy the command to the clipboard."""
         clipboard = QApplication.clipboard()
