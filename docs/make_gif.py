@@ -13,10 +13,8 @@ from pathlib import Path
 
 import napari
 import numpy as np
-from make_pictures import FOLDER, pump, wait
+from make_pictures import FOLDER, open_explained, pump, wait
 from PIL import Image
-
-from napari_quac.gui.demo import open_demo
 
 FILE = FOLDER / "threshold.gif"
 N_COLORS = 255
@@ -36,12 +34,7 @@ def frames() -> tuple[list[Image.Image], list[int]]:
     """Return the window at masks from nothing to large and back to the optimum."""
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
-    dock = open_demo(viewer, side_by_side=False)
-    finished: list[bool] = []
-    dock.explained.connect(lambda: finished.append(True))
-    wait(lambda: finished or dock.status.failure)
-    if dock.status.failure:
-        raise SystemExit(dock.status.failure.sentence)
+    dock = open_explained(viewer)
     for panel in (dock.networks, dock.samples, dock.search):
         panel.set_open(False)
     dock.comparison.set_side_by_side(True)

@@ -46,6 +46,17 @@ def picture(viewer: napari.Viewer, folder: Path, name: str) -> None:
     print(folder / f"{name}.png")
 
 
+def open_explained(viewer: napari.Viewer) -> QuacDock:
+    """Open the dock with the example, and wait for its first explanation."""
+    dock = open_demo(viewer, side_by_side=False)
+    finished: list[bool] = []
+    dock.explained.connect(lambda: finished.append(True))
+    wait(lambda: finished or dock.status.failure)
+    if dock.status.failure:
+        raise SystemExit(dock.status.failure.sentence)
+    return dock
+
+
 def make_pictures(folder: Path, theme: str, suffix: str = "") -> None:
     """Go through the first walk and take a picture at each step."""
     viewer = napari.Viewer()
@@ -58,12 +69,7 @@ def make_pictures(folder: Path, theme: str, suffix: str = "") -> None:
     viewer.window.remove_dock_widget(start)
     start.deleteLater()
     pump(0.5)
-    dock = open_demo(viewer, side_by_side=False)
-    finished: list[bool] = []
-    dock.explained.connect(lambda: finished.append(True))
-    wait(lambda: finished or dock.status.failure)
-    if dock.status.failure:
-        raise SystemExit(dock.status.failure.sentence)
+    dock = open_explained(viewer)
     viewer.reset_view()
     bar = dock.scroll.verticalScrollBar()
     bar.setValue(0)
@@ -87,10 +93,7 @@ def measuring_pictures(folder: Path) -> None:
     """Take the pictures of regions and morphometry, of a mask larger than at the optimum."""
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
-    dock = open_demo(viewer, side_by_side=False)
-    finished: list[bool] = []
-    dock.explained.connect(lambda: finished.append(True))
-    wait(lambda: finished or dock.status.failure)
+    dock = open_explained(viewer)
     for panel in (dock.networks, dock.samples, dock.search):
         panel.set_open(False)
     curve = dock.results.displayed_hybrid.explanation.curve
