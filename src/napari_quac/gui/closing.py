@@ -60,6 +60,7 @@ class CloseGuard(QObject):
         self.box: QMessageBox | None = None
         saver.finished.connect(self._on_saved)
 
+    @slot
     def watch(self) -> None:
         """Watch the dock widget and the window of the contents."""
         dock, window = dock_of(self._widget), self._widget.window()

@@ -104,10 +104,12 @@ class Comparison(QObject):
             if name in layers:
                 _show(layers[name], visible)
 
+    @slot
     def blink(self, held: bool) -> None:
         """Show the other image while a key or button is held."""
         (self.hold if held else self.release)()
 
+    @slot
     def set_side_by_side(self, enabled: bool) -> None:
         """Show each image in a panel with a title, or restore the single view."""
         if enabled == self.is_side_by_side:

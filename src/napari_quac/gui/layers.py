@@ -144,12 +144,14 @@ class LayerSync(QObject):
         self._has_new_samples = True
         self._later.start()
 
+    @slot
     def set_attribution_mode(self, mode: AttributionMode) -> None:
         """Show the signed attribution, or its normalized absolute values."""
         if mode != self.attribution_mode:
             self.attribution_mode = mode
             self._show_mode("attribution")
 
+    @slot
     def set_mask_style(self, style: MaskStyle) -> None:
         """Show the mask as an outline or as a veil."""
         if style != self.mask_style:
@@ -176,6 +178,7 @@ class LayerSync(QObject):
             layer.contrast_limits = (low, high)
         layer.colormap = look["colormap"]
 
+    @slot
     def pause(self, paused: bool) -> None:
         """Add no layers while the window is about to close."""
         self._paused = paused

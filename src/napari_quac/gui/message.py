@@ -82,6 +82,7 @@ class Message(QWidget):
             return
         self.show_message(failure.sentence, "bad", failure.action, failure.details)
 
+    @slot
     def show_note(self, note: Note) -> None:
         """Show a note."""
         self.show_message(note.text, "note", note.action)

@@ -90,11 +90,13 @@ class PatchView(QObject):
         place = to_viewer(self._viewer, reference, middle.tolist())
         move_view(self._viewer, place, extent.tolist(), keeps_zoom=False)
 
+    @slot
     def set_side_by_side(self, enabled: bool) -> None:
         """Remove the frame while each layer has its own panel."""
         self._side_by_side = enabled
         self._later.start()
 
+    @slot
     def pause(self, is_paused: bool) -> None:
         """Add no layer while the window is about to close."""
         self._is_paused = is_paused

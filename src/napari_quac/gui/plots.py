@@ -20,7 +20,7 @@ from napari_quac.explain.size_axis import (
     axis_ticks,
 )
 from napari_quac.gui.palette import BASELINES, Palette, line_style
-from napari_quac.gui.slots import slots
+from napari_quac.gui.slots import slot, slots
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
@@ -196,6 +196,7 @@ class ScorePlot(Plot):
         room = width - 2 * overhang
         self.getPlotItem().setXRange(0, 1, padding=overhang / room if room > 0 else 0.03)
 
+    @slot
     def set_size_axis(self, axis: SizeAxis) -> None:
         """Change the axis of mask sizes; the curves are drawn anew."""
         if axis != self.size_axis:

@@ -57,6 +57,7 @@ class RegionView(QObject):
         """The layer with the outline; None before a region is picked."""
         return self._stack.layers.get(ROLE)
 
+    @slot
     def set_side_by_side(self, enabled: bool) -> None:
         """Remove the outline while each layer has its own panel."""
         self._side_by_side = enabled

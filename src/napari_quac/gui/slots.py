@@ -11,6 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
+from itertools import islice
 from typing import Any, TypeVar, cast
 from weakref import WeakMethod
 
@@ -140,9 +141,8 @@ def _report(error: Exception, arguments: tuple[Any, ...]) -> bool:
     window = _window_of(arguments[0]) if arguments else None
     same = [report for report in reports if _window_of(_owner(report)) is window]
     try:
-        for number in range(MOST_AT_ONCE):
-            if number < len(_unreported):
-                (same or reports)[-1](_unreported[number])
+        for unreported in islice(_unreported, MOST_AT_ONCE):  # the list may grow meanwhile
+            (same or reports)[-1](unreported)
     finally:
         _unreported.clear()
     return True

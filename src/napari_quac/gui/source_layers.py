@@ -55,6 +55,7 @@ class SourceLayers(QObject):
             layer.events.data.disconnect(report)
         self._watched.clear()
 
+    @slot
     def use(self, dataset: Any, layers: Sequence[Any]) -> None:
         """Remember the layers from which samples were made, before these are loaded."""
         self._dataset, self._of_dataset = dataset, tuple(layers)

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
-from napari_quac.gui.slots import slots
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import button, connect, row
 from napari_quac.live.controller import Controller
@@ -66,6 +66,7 @@ class RegionsPanel(OnDemandSection):
         """The regions in the table; None while they are outdated or the section is folded."""
         return self._listed if self._results.regions is not None and self.is_open else None
 
+    @slot
     def pick(self, number: int) -> None:
         """Select a region that was clicked in the canvas."""
         for index in range(self.table.topLevelItemCount()):
@@ -94,6 +95,7 @@ class RegionsPanel(OnDemandSection):
         elif self.has_exact_mask and "regions" not in self._controller.running:
             self._controller.request("regions")
 
+    @slot
     def on_folded(self, is_open: bool) -> None:
         """Request the regions of a section that was opened; hide the outline otherwise."""
         super().on_folded(is_open)

@@ -241,6 +241,7 @@ class SamplesPanel(Section):
         self.layer_menu.choose(layer.name)
         self.use_layer()
 
+    @slot
     def show_mixed_units(self, sentence: str) -> None:
         """Show a sentence about a layer that is not to scale with the samples, or none."""
         self._mixed_units = sentence

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
 from napari_quac.data.image_layout import SplitsError
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.message import Message
-from napari_quac.gui.slots import slots
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import duration
 from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
@@ -97,6 +97,7 @@ class StatusPanel(QWidget):
         self._idle = text
         self._show()
 
+    @slot
     def show_note(self, note: Note | str) -> None:
         """Show a note in place of a failure."""
         self._controller.problems.clear()
@@ -104,6 +105,7 @@ class StatusPanel(QWidget):
         self._note = note if note.text else None
         self._show()
 
+    @slot
     def forget_failure(self) -> None:
         """Clear failures and note: the user requested something else."""
         self._note = None

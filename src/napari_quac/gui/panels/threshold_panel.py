@@ -65,6 +65,7 @@ class ThresholdPanel(Section):
         """Set the threshold to the optimum of the displayed curve."""
         self._set_threshold(None)
 
+    @slot
     def pick(self, threshold: float) -> None:
         """Set the threshold to that of a point on the displayed curve."""
         if self._curve is not None:
@@ -75,6 +76,7 @@ class ThresholdPanel(Section):
         if self.slider.isEnabled():
             self.slider.setValue(self.slider.value() + by)
 
+    @slot
     def show_side_by_side(self, enabled: bool) -> None:
         """Check or uncheck *Side by side*."""
         with signals_blocked(self.side_by_side_button):

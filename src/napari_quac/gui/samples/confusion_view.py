@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_quac.gui.palette import Palette
-from napari_quac.gui.slots import slots
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import grouped, plain
 from napari_quac.live.filter_language import cell_filter
 from napari_quac.live.results import Results
@@ -69,11 +69,13 @@ class ConfusionView(QWidget):
         self._colors = colors
         self.update()
 
+    @slot
     def set_normalized(self, normalized: bool) -> None:
         """Show shares of each label instead of counts."""
         self._normalized = normalized
         self.update()
 
+    @slot
     def show_filter(self, text: str) -> None:
         """Mark the cell of a filter."""
         self._filter = text

@@ -135,6 +135,7 @@ class FilterChips(QWidget):
         ui.connect(self._show, choices.events.filter_text, results.events.order)
         self._show()
 
+    @slot
     def show_cell(self, title: str, filter_text: str) -> None:
         """Filter by a cell of the confusion matrix, and show a chip for it."""
         self._cell_filter = filter_text
