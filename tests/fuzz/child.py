@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -81,8 +82,10 @@ def _work(batch: dict[str, Any], folder: Path, report: Report) -> None:
             report("end", number, outcome, details, seconds, growth)
             number += 1
 
-        SOURCES[batch["source"]](reader, batch["seed"], batch["first"], batch["end"], read)
+        SOURCES[batch["source"]](reader, batch["seed"], batch["first"], batch["end"], folder, read)
         status = 0
+    except BaseException:  # noqa: BLE001 - the parent counts the status
+        traceback.print_exc()
     finally:
         os._exit(status)
 

@@ -59,16 +59,18 @@ def main(arguments: list[str] | None = None) -> int:
             others = [run for run in read_counts(options.counts) if run.key not in new]
             write_counts(options.counts, [*others, *new.values()])
 
-    print(f"{'reader':<22}{'inputs':>8}{'read':>8}{'refused':>8}{'failed':>8}{'s':>7}{'MB':>6}")
+    first, inputs = {}, {}
     for name in options.readers or READERS:
-        first = options.first
-        if first is None:
-            first = next_number(runs, name, options.source, options.seed)
-        count = options.count if options.first is not None else options.count - first
-        counts = fuzz({name: max(count, 0)}, options.seed, options.failures, options.minutes,
-                      options.source, {name: first}, save)[name]  # fmt: skip
+        first[name] = next_number(runs, name, options.source, options.seed)
+        inputs[name] = max(options.count - first[name], 0)
+        if options.first is not None:
+            first[name], inputs[name] = options.first, options.count
+    print(f"{'reader':<22}{'inputs':>8}{'read':>8}{'refused':>8}{'failed':>8}{'s':>7}{'MB':>6}")
+    for counts in fuzz(
+        inputs, options.seed, options.failures, options.minutes, options.source, first, save
+    ):
         print(
-            f"{name:<22}{counts.total:>8}{counts.read:>8}{counts.refused:>8}{counts.n_failed:>8}"
+            f"{counts.reader:<22}{counts.total:>8}{counts.read:>8}{counts.refused:>8}{counts.n_failed:>8}"
             f"{counts.slowest:>7.1f}{counts.growth >> 20:>6}", flush=True,
         )  # fmt: skip
         for outcome, number in counts.failures.most_common():

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class Counts:
         """Number of inputs that failed."""
         return sum(self.failures.values())
 
+    def plain(self) -> dict[str, Any]:
+        """Return what :func:`read_counts` reads."""
+        return {**vars(self), "failures": dict(self.failures), "seconds": round(self.seconds, 1),
+                "slowest": round(self.slowest, 3)}  # fmt: skip
+
     def add(self, outcome: str, seconds: float, growth: int) -> None:
         """Count one input."""
         self.slowest, self.growth = max(self.slowest, seconds), max(self.growth, growth)
@@ -94,7 +99,7 @@ def read_counts(path: Path | None) -> list[Counts]:
 def write_counts(path: Path, runs: list[Counts]) -> None:
     """Write all counts; a file that was complete stays so if the process is killed."""
     part = path.with_name(f"{path.name}.part")
-    lines = ",\n ".join(json.dumps(asdict(run)) for run in runs if run.total)
+    lines = ",\n ".join(json.dumps(run.plain()) for run in runs if run.total)
     part.write_text(f"[{lines}]\n")
     os.replace(part, path)
 

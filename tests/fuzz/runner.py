@@ -104,8 +104,8 @@ def fuzz(
     source: str = "altered",
     first: Mapping[str, int] | None = None,
     progress: Callable[[Counts], None] = lambda _: None,
-) -> dict[str, Counts]:
-    """Read inputs; write those that fail to a folder.
+) -> Iterator[Counts]:
+    """Read inputs, write those that fail to a folder, and yield the counts of each reader.
 
     Parameters
     ----------
@@ -127,15 +127,16 @@ def fuzz(
     counts = {name: Counts(name, source, seed, first=(first or {}).get(name, 0)) for name in inputs}
     with running_child(source) as child:
         for name, count in inputs.items():
-            number, begin = counts[name].first, time.monotonic()
+            number, begin = counts.first, time.monotonic()
             end = number + count
             while number < end and time.monotonic() < begin + 60 * minutes:
                 batch = {"reader": name, "source": source, "seed": seed, "first": number,
                          "end": min(number + BATCH, end)}  # fmt: skip
-                number = _run_batch(child, batch, counts[name], failures)
-                counts[name].seconds = time.monotonic() - begin
-                progress(counts[name])
-    return counts
+                if number == (number := _run_batch(child, batch, counts, failures)):
+                    raise RuntimeError(f"{name}: the source has no further inputs")
+                counts.seconds = time.monotonic() - begin
+                progress(counts)
+            yield counts
 
 
 def _run_batch(child: Child, batch: dict[str, Any], counts: Counts, failures: Path) -> int:
