@@ -124,11 +124,10 @@ def fuzz(
     progress : callable
         Called with the counts of the reader after each batch.
     """
-    counts = {name: Counts(name, source, seed, first=(first or {}).get(name, 0)) for name in inputs}
     with running_child(source) as child:
         for name, count in inputs.items():
-            number, begin = counts.first, time.monotonic()
-            end = number + count
+            number, begin = (first or {}).get(name, 0), time.monotonic()
+            counts, end = Counts(name, source, seed, first=number), number + count
             while number < end and time.monotonic() < begin + 60 * minutes:
                 batch = {"reader": name, "source": source, "seed": seed, "first": number,
                          "end": min(number + BATCH, end)}  # fmt: skip
