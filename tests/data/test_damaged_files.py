@@ -131,6 +131,18 @@ def test_pages_of_a_tiff_beyond_their_file_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "a.tif")
 
 
+def test_parts_of_a_tiff_beyond_their_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, WITH_ENDS, compression="zlib", photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[1].tags["StripByteCounts"].offset + 4
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<HII", content, place - 2, 4, 1, 2**32 - 65536)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="4294901760 bytes in a file"):
+        open_volume(path).levels[0].read((0, 0, 0), (2, 2, 2))
+
+
 def test_a_crash_of_the_other_process_is_told_as_damage(tmp_path, monkeypatch) -> None:
     (tmp_path / "a.feather").write_bytes(b"x" * 100)
     with pytest.raises(DataError, match=r"'a\.feather' is damaged"):

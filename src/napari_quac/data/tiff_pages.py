@@ -223,6 +223,9 @@ def read_page(page: Any, path: Path) -> NDArray[Any]:
     ndarray
         Of the page's shape; 2 to 7 bits are widened to 8.
     """
+    n_stored, n_bytes = path.stat().st_size, max(page.databytecounts, default=0)
+    if n_bytes > max(n_stored, MAX_BYTES):
+        raise ValueError(f"a part of {n_bytes} bytes in a file of {n_stored}")
     try:
         values = widen(np.asarray(page.asarray()), page.keyframe)
     except Exception as error:
