@@ -79,7 +79,8 @@ def from_plain(cls: type[T], values: Any, place: str = "") -> T:
     import pydantic
 
     try:
-        checked: T = _adapter(cls).validate_python(values)
+        kind: Any = cls
+        checked: T = _adapter(kind).validate_python(values)
         return checked
     except pydantic.ValidationError as error:
         details = error.errors()
