@@ -45,7 +45,7 @@ def _seeds_of(reader: Reader) -> list[Contents]:
 def read_image(path: Path) -> None:
     from napari_quac.data.image_file import open_image
 
-    open_image(path, image_range=(0, 65535) if path.name == "deep.png" else None)
+    open_image(path, image_range=(0, 65535) if path.stem == "deep" else None)
 
 
 def read_volume(path: Path) -> None:
