@@ -79,8 +79,8 @@ def postponed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number, _ in received:
-        before[signal.Signals(number)](number, None)
+    for postponed_number, _ in received:
+        before[signal.Signals(postponed_number)](postponed_number, None)
 
 
 @contextmanager
