@@ -17,7 +17,7 @@ SLOW = ("arrow", "hdf5", "torchscript", "exported program")
 
 def failures_of(names: list[str], folder: Path) -> list[str]:
     inputs = {name: READERS[name].n_quick for name in names}
-    counts = fuzz(inputs, 0, folder)
+    counts = {entry.reader: entry for entry in fuzz(inputs, 0, folder)}
     assert {name: counts[name].total for name in names} == inputs
     assert sum(entry.read for entry in counts.values()) > 20
     return [f"{name}: {text}" for name in names for text in counts[name].failures]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -19,6 +23,8 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.run import load_resources
 from napari_quac.batch.workers import connect_workers
 from napari_quac.cli import main
+from napari_quac.data.image_file import read_array
+from napari_quac.errors import DataError
 from napari_quac.generators.opening import recognize_generator, recognize_network
 from napari_quac.networks import consent
 from napari_quac.networks.architectures.translation import ResnetGenerator
@@ -212,3 +218,47 @@ def test_resources_are_named_by_all_files(hostile: Hostile, samples: Path) -> No
     evil = hostile.script("evil.pt")
     resources = load_resources(BatchPlan.read(plan_of(samples, evil, {"kind": "infill"})))
     assert resources.classifier.class_names == ("a", "b") and hostile.has_run()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ghostscript has another name there")
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.gif"])
+def test_postscript_is_not_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ghostscript = tmp_path / "bin" / "gs"
+    ghostscript.parent.mkdir()
+    ghostscript.write_text(f'#!/bin/sh\ntouch "{tmp_path}/ran"\n')
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ghostscript.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # looked for once in a process
+    path = tmp_path / name
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match="is damaged or in another format"):
+        read_array(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.long
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "opened").mkdir()
+    for name in ("threading", "pickle", "tempfile", "numpy", "torch", "qtpy", "h5py", "pyarrow"):
+        code = f"open({str(tmp_path / 'ran')!r}, 'w').close()"
+        (tmp_path / "opened" / f"{name}.py").write_text(code)
+    with h5py.File(tmp_path / "opened" / "em.h5", "w") as file:
+        file["raw"] = np.zeros((2, 8, 8), np.uint8)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\n"
+        "from napari_quac.batch.workers import start_workers\n"
+        "from napari_quac.commands.demo import _window_error\n"
+        "from napari_quac.data.volume_file import open_volume\n"
+        "from pathlib import Path\n"
+        "if __name__ == '__main__':\n"
+        "    open_volume(Path('em.h5'), 'raw')\n"
+        "    assert '\\n' not in _window_error(os.environ)\n"
+        "    with start_workers(1) as client:\n"
+        "        assert client.submit(sum, [1, 2]).result(60) == 3\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+    subprocess.run(
+        [sys.executable, script], cwd=tmp_path / "opened", env=environment, check=True, timeout=120
+    )
+    assert not (tmp_path / "ran").exists()

@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 GIGABYTE = 1 << 30
 DAMAGED = 3  # exit status
 MAX_ARRAYS = 10_000
+IDLE_SECONDS = 60
+_SECONDS_PER_BYTE = 1e-8  # to read, hash and unpack a file
 
 
-def limit(seconds: int) -> None:
+class RefusedError(Exception):
+    """A reason to refuse a file, as the rest of a sentence."""
+
+
+def limit(seconds: float, n_bytes: int) -> None:
     """Limit processor time, and the memory beyond the libraries, where the system can."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        limit_seconds(seconds)
         with open("/proc/self/statm") as file:
             in_use = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (in_use + GIGABYTE, in_use + GIGABYTE))
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + n_bytes, in_use + n_bytes))
 
 
-def look_at_hdf5(path: str, part: str, seconds: int) -> None:
+def limit_seconds(seconds: float) -> None:
+    """Limit the processor time from now on."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        end = int(time.process_time() + seconds + 0.99)
+        resource.setrlimit(resource.RLIMIT_CPU, (end, most))
+
+
+def look_at_hdf5(request: dict[str, Any]) -> None:
     """Read attributes and the corners of the arrays of a file."""
     import h5py
 
-    limit(seconds)
-    with h5py.File(path, "r") as file:
+    part: str = request["part"]
+    limit(request["seconds"], GIGABYTE)
+    with h5py.File(request["path"], "r") as file:
         if part:
             if part in file:
                 read_corners(file[part])
@@ -61,41 +81,167 @@ def read_corners(node: Any) -> None:
         node[tuple(length - 1 for length in shape)]
 
 
-def look_at_arrow(path: str, part: str, seconds: int) -> None:
+def look_at_arrow(request: dict[str, Any]) -> None:
     """Read and validate a table."""
-    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve a gigabyte at once
-    import pyarrow
-    from pyarrow import feather, parquet
-
-    pyarrow.set_cpu_count(1)
-    pyarrow.set_io_thread_count(1)
-    limit(seconds)
-    if part == "feather":
-        table = feather.read_table(path, use_threads=False, memory_map=False)
+    pyarrow = import_arrow()
+    limit(request["seconds"], GIGABYTE)
+    if request["kind"] == "feather":
+        table = pyarrow.feather.read_table(request["path"], use_threads=False, memory_map=False)
     else:  # the table reader of parquet would import the slow datasets
-        table = parquet.ParquetFile(path).read(use_threads=False)
+        table = pyarrow.parquet.ParquetFile(request["path"]).read(use_threads=False)
     table.validate(full=True)
 
 
-def main() -> int:
-    """Look at the file of the arguments; return the exit status."""
-    kind, seconds, path, part = sys.argv[1:]
+def import_arrow() -> Any:
+    """Import pyarrow, without threads and memory in advance."""
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve a gigabyte at once
+    import pyarrow
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    pyarrow.set_cpu_count(1)
+    pyarrow.set_io_thread_count(1)
+    return pyarrow
+
+
+def look_at_program(request: dict[str, Any]) -> None:
+    """Load a program that the user trusts, and run it on noise."""
+    import_torch(request["kind"])
+    if request["with_torchvision"]:
+        import torchvision  # noqa: F401 - registers operators
+
+    from napari_quac.errors import is_out_of_memory
+    from napari_quac.networks.consent import UntrustedProgramError, consent_required
+    from napari_quac.networks.input_search import try_program
+
+    extra = request["size"] * _SECONDS_PER_BYTE
+    limit(request["seconds"] + extra, GIGABYTE + 6 * request["size"])
+    path, n_inputs = Path(request["path"]), int(request["part"])
     try:
-        if kind == "hdf5":
-            look_at_hdf5(path, part, int(seconds))
-        else:
-            look_at_arrow(path, kind, int(seconds))
+        with consent_required([request["sha256"]]):
+            try_program(path, n_inputs, lambda: limit_seconds(request["seconds"] + extra))
+    except UntrustedProgramError as error:
+        raise RefusedError("changed while it was read") from error
+    except Exception as error:
+        if is_out_of_memory(error) or is_out_of_memory(error.__cause__ or error):
+            raise MemoryError from error
+        # the reader that follows says what is wrong
+
+
+def import_torch(kind: str) -> None:
+    """Import what programs need, and this package."""
+    folder = str(Path(__file__).resolve().parents[1])
+    if folder not in sys.path:
+        sys.path.append(folder)
+    from napari_quac import file_probe
+
+    file_probe.is_probe = True
+    if kind == "exported program":
+        with contextlib.suppress(ImportError):  # names that change between versions
+            import torch._dynamo
+            import torch._export.serde.serialize
+            import torch.export.pt2_archive._package  # noqa: F401
+
+
+def import_libraries(kind: str) -> None:
+    """Import what the looks at this kind of file share."""
+    if kind == "hdf5":
+        import h5py  # noqa: F401
+    elif kind in ("feather", "parquet"):
+        import_arrow()
+    else:
+        import_torch(kind)
+
+
+LOOKS = {"hdf5": look_at_hdf5, "feather": look_at_arrow, "parquet": look_at_arrow}
+
+
+def look(request: dict[str, Any]) -> tuple[int, str]:
+    """Look at a file; return the exit status and the reason why it is refused."""
+    try:
+        LOOKS.get(request["kind"], look_at_program)(request)
     except ImportError:
-        return 0  # without the library, the file is not read either
+        return 0, ""  # without the library, the file is not read either
+    except RefusedError as error:
+        return DAMAGED, str(error)
     except MemoryError:
-        sys.stdout.write("states sizes beyond a gigabyte: it is damaged or large")
-        return DAMAGED
+        return DAMAGED, "states sizes beyond a gigabyte: it is damaged or large"
     except Exception as error:  # noqa: BLE001 - of any library
-        sys.stdout.write(f"is damaged ({' '.join(str(error).split())[:120]})")
-        return DAMAGED
-    return 0
+        return DAMAGED, f"is damaged ({' '.join(str(error).split())[:120]})"
+    return 0, ""
+
+
+def fork_look(request: dict[str, Any], parent: int) -> dict[str, Any]:
+    """Look at a file in a fork; return its exit status, None after its time, and its text."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            die_with_parent()
+            status, reason = look(request)
+            os.write(writing, reason.encode("utf-8", "backslashreplace"))
+        finally:
+            os._exit(status)
+    os.close(writing)
+    end, text, is_late = time.monotonic() + request["clock"], b"", False
+    while piece := wait_for_piece(reading, end, parent):
+        text += piece
+    if piece is None:
+        is_late = True
+        os.kill(pid, 9)
+    os.close(reading)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return {"status": None if is_late else status, "text": text.decode("utf-8", "replace")}
+
+
+def wait_for_piece(file: int, end: float, parent: int) -> bytes | None:
+    """Return what can be read, empty at its end; None after some time or without a parent."""
+    import select
+
+    while time.monotonic() < end and os.getppid() == parent:
+        if select.select([file], [], [], 0.25)[0]:
+            return os.read(file, 1 << 16)
+    return None
+
+
+def die_with_parent() -> None:
+    """Let Linux end this process when its parent ends."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+
+
+def serve() -> None:
+    """Look at one file after the other, until the parent ends or asks nothing for long."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    parent, replies = os.getppid(), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 1)  # libraries print
+    requests = b""
+    while piece := wait_for_piece(0, time.monotonic() + IDLE_SECONDS, parent):
+        *lines, requests = (requests + piece).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            with contextlib.suppress(ImportError):
+                import_libraries(request["kind"])
+            if "path" in request:
+                reply = fork_look(request, parent)
+                os.write(replies, json.dumps(reply).encode() + b"\n")
+
+
+def main() -> int:
+    """Look at one file after the other, or at the one of the standard input."""
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+        return 0
+    status, text = look(json.load(sys.stdin))
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    return status
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

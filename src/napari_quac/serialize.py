@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -47,6 +48,14 @@ def paths_in(node: Any) -> Iterator[Path]:
             yield from paths_in(entry)
 
 
+@lru_cache(maxsize=256)
+def _adapter(cls: Any) -> Any:
+    """Return the checks of a type, which take milliseconds to build."""
+    import pydantic
+
+    return pydantic.TypeAdapter(cls)
+
+
 def from_plain(cls: type[T], values: Any, place: str = "") -> T:
     """Build a value of a type from plain values.
 
@@ -70,7 +79,9 @@ def from_plain(cls: type[T], values: Any, place: str = "") -> T:
     import pydantic
 
     try:
-        return pydantic.TypeAdapter(cls).validate_python(values)
+        kind: Any = cls
+        checked: T = _adapter(kind).validate_python(values)
+        return checked
     except pydantic.ValidationError as error:
         details = error.errors()
         # a misspelled key is the reason for a missing one

@@ -170,7 +170,13 @@ def test_pattern_gives_labels(tmp_path: Path, names, pattern: str, classes) -> N
     assert dataset.layout.source == "file names"
 
 
-@pytest.mark.parametrize("pattern", ["{label}_{label}", "(", "abc", "(a)(b)", "z{label}"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("{label}_{label}", "(", "abc", "(a)(b)", "z{label}", "(([a-z]+)+)_.*", "((a|ac|c|h)*)!"),
+        *("{label}*" + "a*" * 30, "(?P<label>.*.*.*.*.*.*.*.*)!", "(a{99999999999})", "(" * 5000),
+    ],
+)
 def test_impossible_pattern_is_refused_with_an_example(flat: Path, pattern: str) -> None:
     with pytest.raises(DataError, match=r"\{label\}_\*\.tif"):
         ImageFolder(flat, pattern=pattern)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from napari_quac.batch.plan import absolute, build_classifier
+from napari_quac.data.image_file import read_array
 from napari_quac.data.links import ALLOWED_FOLDERS, is_elsewhere, is_inside
 from napari_quac.data.volume_file import open_volume
 from napari_quac.errors import DataError
@@ -122,6 +124,40 @@ def test_other_machines_are_not_contacted(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DataError, match="another machine, which was not contacted"):
         build_classifier({"path": str(path)}, tmp_path)
     assert absolute(path, Path())  # named by a command
+
+
+def ome_of_two(path: Path, other: str) -> Path:
+    """Write a plane of zeros, whose description names a second plane in another file."""
+    plane = '<TiffData IFD="0" FirstZ="{}" PlaneCount="1"><UUID FileName="{}">{}</UUID></TiffData>'
+    planes = plane.format(0, path.name, "urn:uuid:1") + plane.format(1, other, "urn:uuid:2")
+    description = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="8" SizeY="8" SizeZ="2" '
+        f'SizeC="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}'
+        "</Pixels></Image></OME>"
+    )
+    plane_of_zeros = np.zeros((8, 8), np.uint8)
+    tifffile.imwrite(path, plane_of_zeros, description=description, metadata=None)
+    return path
+
+
+def test_ome_does_not_show_files_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, opened = tmp_path / "private", tmp_path / "opened"
+    private.mkdir()
+    opened.mkdir()
+    tifffile.imwrite(private / "secret.tif", np.full((8, 8), 77, np.uint8))
+    for name in ("../private/secret.tif", str(private / "secret.tif")):
+        path = ome_of_two(opened / "em.ome.tif", name)
+        for reading in (read, read_array):
+            with pytest.raises(DataError, match=r"'em\.ome\.tif' links to .*outside of its folder"):
+                reading(path)
+    monkeypatch.setenv(ALLOWED_FOLDERS, str(private))
+    assert read(path).max(axis=(1, 2)).tolist() == [0, 77]
+    path = ome_of_two(private / "em.ome.tif", "secret.tif")
+    for reading in (read, read_array):
+        assert reading(path).max(axis=(1, 2)).tolist() == [0, 77]
+    with pytest.raises(DataError, match=r"'em\.ome\.tif' names 'gone\.tif', which is missing"):
+        read(ome_of_two(private / "em.ome.tif", "gone.tif"))
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:

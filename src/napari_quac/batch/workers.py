@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def start_workers(n: int) -> Iterator[Any]:
     distributed = _import_distributed(f"{n} workers need")
     import dask
 
-    with dask.config.set(SETTINGS), ExitStack() as stack:
+    with dask.config.set(SETTINGS), _safe_path(), ExitStack() as stack:
         try:
             with _interrupts_blocked():
                 cluster = distributed.LocalCluster(
@@ -67,6 +68,21 @@ def start_workers(n: int) -> Iterator[Any]:
                 "fewer, or none."
             ) from error
         yield client
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let processes that start in a block import nothing from the current folder."""
+    variable = "PYTHONSAFEPATH"
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _window_error(environment: Mapping[str, str]) -> str:
     """Return why Qt and OpenGL cannot draw a window; empty if they can."""
     try:
         probe = subprocess.run(  # noqa: S603 - ourselves
-            [sys.executable, "-c", PROBE],
+            [sys.executable, "-P", "-c", PROBE],
             env=environment,
             capture_output=True,
             text=True,
@@ -143,7 +143,7 @@ def _virtual_display(server: str) -> Iterator[dict[str, str]]:
 
 def _draw_window(picture: Path, environment: Mapping[str, str]) -> None:
     """Write a picture of the window from a process with a virtual display."""
-    command = [sys.executable, "-m", "napari_quac", "demo", "--screenshot", str(picture)]
+    command = [sys.executable, "-P", "-m", "napari_quac", "demo", "--screenshot", str(picture)]
     process = subprocess.run(command, env=environment, check=False)  # noqa: S603 - ourselves
     if process.returncode:
         code = f"exit code {process.returncode}"

@@ -13,6 +13,11 @@ from napari_quac.data.image_search import count_of, name_some
 from napari_quac.errors import DataError
 
 MAX_CLASSES = 30
+MAX_REPEATS = 4
+_PIECE = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|\(\?[^:=!<>)]*[:=!<>]|[()|*+]|\{\d*,?\d*\}|.", re.DOTALL
+)
+"""Of a regular expression: an escape, a set, the start of a group, a quantifier, or a sign."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +105,48 @@ def _compile(pattern: str, part: str) -> re.Pattern[str]:
         if parts.count(mark) > 1:
             raise DataError(f"The pattern '{pattern}' has {mark} twice. {advice}.")
         words = {mark: f"(?P<{part}>[^/]+?)", "*": ".*", "?": "."}
+        _refuse_repeats(pattern, parts.count("*"), advice)
         return re.compile("".join(words.get(text, re.escape(text)) for text in parts))
     try:
         expression = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise DataError(f"'{pattern}' is no pattern ({error}). {advice}.") from error
+    _refuse_endless(pattern, advice)
     if part not in expression.groupindex and expression.groups != 1:
         raise DataError(
             f"The pattern '{pattern}' does not mark the {part}. {advice} with one group in "
             "parentheses."
         )
     return expression
+
+
+def _refuse_endless(pattern: str, advice: str) -> None:
+    """Refuse a regular expression that could take years on one name: Python cannot stop it."""
+    pieces = _PIECE.findall(pattern)
+    groups, n_repeats = [False], 0  # open groups: whether one has more than one way to fit
+    for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
+        if piece.startswith("("):
+            groups.append(False)
+        elif piece == ")":
+            is_varied = groups.pop()
+            if is_varied and following[:1] in {"*", "+", "{"}:
+                raise DataError(
+                    f"The pattern '{pattern}' repeats a part that repeats or has alternatives "
+                    f"itself, which can take for ever. {advice} without that."
+                )
+            groups[-1] |= is_varied
+        elif piece[0] in "|*+{":
+            groups[-1] = True
+            n_repeats += piece != "|"
+    _refuse_repeats(pattern, n_repeats, advice)
+
+
+def _refuse_repeats(pattern: str, n_repeats: int, advice: str) -> None:
+    if n_repeats > MAX_REPEATS:
+        raise DataError(
+            f"The pattern '{pattern}' repeats {n_repeats} parts, and {MAX_REPEATS} are allowed: "
+            f"more can take for ever. {advice}."
+        )
 
 
 def suggest_patterns(images: Sequence[Path]) -> tuple[PatternSuggestion, ...]:

@@ -21,6 +21,8 @@ from napari_quac.errors import DataError, ShapeError
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".pnm"}
 )
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM")
+"""Formats that Pillow decodes by itself (MPO as JPEG); for PostScript it runs another program."""
 FURTHER_FRAMES = Assumption(
     "image axes", "Of photographs with further images, such as depth maps, the first one is read."
 )
@@ -53,7 +55,7 @@ def read_picture(path: Path) -> ImageArray:
     """
     from PIL import Image
 
-    with Image.open(path) as file:
+    with Image.open(path, formats=FORMATS) as file:
         picture: Any = file
         n_frames = int(getattr(picture, "n_frames", 1))
         has_more = n_frames > 1 and picture.format == "MPO"  # a photograph with its depth map
@@ -116,7 +118,7 @@ def _sixteen_bits(path: Path, raw_mode: str) -> NDArray[np.uint16]:
     from PIL import Image
 
     def decoded(stored_as: str, mode: str = "") -> NDArray[np.uint16]:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             picture._mode = mode or picture.mode
             picture.tile = [tile._replace(args=stored_as) for tile in picture.tile]
             return np.asarray(picture).astype(np.uint16)

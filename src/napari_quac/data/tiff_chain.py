@@ -1,17 +1,23 @@
-"""The chain of pages of a TIFF file, checked before tifffile follows it for ever."""
+"""Opening of TIFF files: their chain of pages, and the other files that they name, are checked."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
-from napari_quac.reading import check_regular_file
+from napari_quac.data.links import require_inside
+from napari_quac.errors import DataError
+from napari_quac.reading import check_regular_file, is_regular_file
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 """Type of a tag to the bytes of one value."""
 MAX_TAGS = 4096
+ALONE = {"is_mmstack": False, "is_ndtiff": False}
+"""Options of tifffile: the other files of a Micro-Manager folder are opened by the user."""
 _SHARED = 4  # times the size of the file; pages may share the values of a tag
 
 
@@ -21,12 +27,41 @@ def open_tiff_file(path: Path) -> Any:
     Raises
     ------
     ValueError
-        If it is no TIFF, or its pages form a circle, or state more than the file can hold.
+        If it is no TIFF, or its pages form a circle, or state more than the file can hold; so with
+        the other files of an OME data set.
+    DataError
+        If another file is missing, or lies outside of the folder.
     """
     import tifffile
 
     check_chain(path)
-    return tifffile.TiffFile(path)
+    file: Any = tifffile.TiffFile(path, **ALONE)
+    try:
+        for other in dict.fromkeys(_other_files(file, path)):
+            require_inside(other, path.parent, path.name)
+            if not is_regular_file(other):
+                raise DataError(
+                    f"'{path.name}' names '{other.name}', which is missing. Copy it beside it."
+                )
+            check_chain(other)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _other_files(file: Any, path: Path) -> Iterator[Path]:
+    """Yield the other files that hold planes of an OME data set, as its description names them."""
+    if not file.is_ome:
+        return
+    try:
+        root = ElementTree.fromstring(file.ome_metadata or "")  # noqa: S314 - expat limits entities
+    except ElementTree.ParseError as error:
+        raise ValueError(f"its OME description is damaged: {error}") from error
+    for element in root.iter():
+        name = element.get("FileName", "")
+        if element.tag.endswith("UUID") and name and name.lower() != path.name.lower():
+            yield path.parent / name
 
 
 def check_chain(path: Path) -> None:

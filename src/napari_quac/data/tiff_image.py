@@ -76,7 +76,7 @@ def read_tiff(path: Path) -> ImageArray:
                 f"may have ({MAX_BYTES >> 20} MB). Open it as a volume."
             )
         notes = [*layout.assumptions, *orientation_assumption(orientation_of(keyframe))]
-        axes, values = _without_short_axes(layout.axes, _read_values(file, layout, path))
+        axes, values = _without_short_axes(layout.axes, _read_values(file, layout))
         mode = "".join(keyframe.photometric.name.split()) + " with alpha"
         if "S" in axes and has_alpha(keyframe):
             place = axes.index("S")
@@ -95,13 +95,13 @@ def read_tiff(path: Path) -> ImageArray:
     return _arranged(axes, values, tuple(notes), path)
 
 
-def _read_values(file: Any, layout: TiffLayout, path: Path) -> NDArray[Any]:
+def _read_values(file: Any, layout: TiffLayout) -> NDArray[Any]:
     series = None if layout.series is None else file.series[layout.series]
     if series is not None and series.dataoffset is not None and layout.keyframe.is_final:
         values = np.asarray(series.asarray())  # also where only the first page is described
         return blacken(widen(values, layout.keyframe), layout.keyframe)
     pages = file.pages if series is None else series.pages
-    parts = [read_page(pages[int(number)], path) for number in layout.pages.reshape(-1)]
+    parts = [read_page(pages[int(number)]) for number in layout.pages.reshape(-1)]
     return np.stack(parts).reshape(layout.shape)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,28 +210,45 @@ def _is_narrow(page: Any) -> bool:
     return 1 < _bits(page) < 8 and np.dtype(page.dtype).kind == "u"
 
 
-def read_page(page: Any, path: Path) -> NDArray[Any]:
+def read_page(page: Any) -> NDArray[Any]:
     """Read a page with 0 as black.
 
     Parameters
     ----------
     page : tifffile.TiffPage or TiffFrame
-        A page of an open file.
-    path : Path
-        Its file, for compressions that only Pillow decodes.
+        A page of an open file, or of another file of the same data set.
 
     Returns
     -------
     ndarray
         Of the page's shape; 2 to 7 bits are widened to 8.
     """
+    n_bytes = max(page.databytecounts, default=0)
     try:
-        values = widen(np.asarray(page.asarray()), page.keyframe)
+        with _open_file(page):
+            n_stored = page.parent.filehandle.size
+            if n_bytes > max(n_stored, MAX_BYTES):
+                raise ValueError(f"a part of {n_bytes} bytes in a file of {n_stored}")
+            values = widen(np.asarray(page.asarray()), page.keyframe)
     except Exception as error:
         if not _names_codec(error):
             raise
-        values = _read_by_pillow(page, path)
+        values = _read_by_pillow(page)
     return blacken(values, page.keyframe)
+
+
+@contextmanager
+def _open_file(page: Any) -> Iterator[None]:
+    """Open the file of a page for a moment, if it is a closed one of several."""
+    file = page.parent.filehandle
+    was_closed = file.closed
+    if was_closed:
+        file.open()
+    try:
+        yield
+    finally:
+        if was_closed:
+            file.close()
 
 
 def widen(values: NDArray[Any], page: Any) -> NDArray[Any]:
@@ -278,7 +297,7 @@ def _check_decoding(page: Any, path: Path) -> None:
         if not _names_codec(error):
             return  # damaged data are reported when they are read, with their place
         try:
-            _read_by_pillow(page, path)
+            _read_by_pillow(page)
         except (OSError, ValueError, SyntaxError, EOFError) as other:
             compression = page.compression.name
             kind = f"{compression} compression" if compression != "NONE" else f"{_bits(page)} bits"
@@ -292,7 +311,7 @@ def _names_codec(error: BaseException) -> bool:
     return isinstance(error, ImportError) or "imagecodecs" in str(error)
 
 
-def _read_by_pillow(page: Any, path: Path) -> NDArray[Any]:
+def _read_by_pillow(page: Any) -> NDArray[Any]:
     """Read the numbers of a page as stored.
 
     Raises
@@ -302,7 +321,7 @@ def _read_by_pillow(page: Any, path: Path) -> NDArray[Any]:
     """
     from PIL import Image
 
-    with Image.open(path) as picture:
+    with Image.open(page.parent.filehandle.path, formats=("TIFF",)) as picture:
         picture.seek(int(page.index))
         values = np.asarray(picture)
         mode = picture.mode

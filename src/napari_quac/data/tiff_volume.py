@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import orientation_assumption
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
-from napari_quac.data.tiff_chain import open_tiff_file
+from napari_quac.data.tiff_chain import ALONE, open_tiff_file
 from napari_quac.data.tiff_pages import (
     PALETTE,
     TIME,
@@ -113,7 +113,7 @@ def _lazy(
         channel if axis == channel_axis else slice(None) for axis in range(len(shape) - 2)
     )
     if contiguous and keyframe.is_final and layout.dtype == np.dtype(keyframe.dtype):
-        mapped = tifffile.memmap(path, mode="r", series=layout.series).reshape(shape)
+        mapped = tifffile.memmap(path, mode="r", series=layout.series, **ALONE).reshape(shape)
         return _as_black(mapped[index], keyframe)
     has_sections_in_page = stack_axis is not None and layout.pages.ndim <= stack_axis
     is_large = keyframe.is_tiled and keyframe.nbytes > LARGE_PAGE
@@ -175,7 +175,7 @@ def _tiles(path: Path, series: int | None) -> Any:
     import tifffile
     import zarr
 
-    store: Any = tifffile.imread(path, aszarr=True, level=0, series=series or 0)
+    store: Any = tifffile.imread(path, aszarr=True, level=0, series=series or 0, **ALONE)
     return zarr.open(store, mode="r")
 
 
@@ -231,9 +231,9 @@ class TiffPages:
             return self._last[1]
         import tifffile
 
-        with tifffile.TiffFile(self.path) as file:
+        with tifffile.TiffFile(self.path, **ALONE) as file:
             pages = file.pages if self._series is None else file.series[self._series].pages
-            page = read_page(pages[self._pages[section]], self.path)
+            page = read_page(pages[self._pages[section]])
             page = page if self._part is None else page[self._part]
         self._last = (section, page)
         return page

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
-from napari_quac.errors import DataError, ShapeError, one_line
+from napari_quac.errors import DataError, ShapeError, is_out_of_memory, one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,14 @@ class Level:
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
-        except (DataError, MemoryError):
+        except DataError:
             raise
         except Exception as error:
+            reason = one_line(error)
+            if is_out_of_memory(error):
+                reason = "they, or the sizes that the file states, do not fit into memory"
             raise DataError(
-                f"Voxels {start} to {stop} cannot be read ({one_line(error)}). Check that the file "
+                f"Voxels {start} to {stop} cannot be read ({reason}). Check that the file "
                 "exists and is complete."
             ) from error
         if not self.rgb:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.file_probe import prepare_probe
 from napari_quac.networks.checkpoint_file import State, flatten_state, read_tensors
 from napari_quac.networks.classifier_file import (
     read_classifier_weights,
@@ -152,6 +153,7 @@ def _read_file(path: Path) -> Inspection:
         facts = {"tensors": shapes, "metadata": onnx_metadata(model), "n_inputs": 1}
         return Inspection(path, kind, "unknown", sha256, size, **facts)  # type: ignore[arg-type]
     if kind in ("torchscript", "exported program"):
+        prepare_probe(kind)  # the user reads the question meanwhile
         metadata, n_inputs = program_metadata(path), count_inputs(path)
         return Inspection(path, kind, "unknown", sha256, size, metadata=metadata, n_inputs=n_inputs)
     state, metadata = read_tensors(path)

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import thread_time
 from typing import Any
 
@@ -17,13 +18,14 @@ from napari_quac.errors import CheckpointError, is_out_of_memory
 from napari_quac.networks.adapters import IMAGE_TYPES, Adapter, Network, adapt
 from napari_quac.networks.fast_inference import MOST_WEIGHTS, RUN_ERRORS
 from napari_quac.networks.input_guesses import USUAL_VOLUMES, Guess, Shape, candidates
-from napari_quac.networks.programs import move_constants
+from napari_quac.networks.programs import load_program, move_constants
 from napari_quac.networks.run_errors import RunError, explain_run_errors, read_run_error
 
 SEARCH_SECONDS = 2.0  # of computing; a busy machine does not make it miss a size
 COSTLY = 0.05  # seconds for a trial, above which PyTorch's meta device is worth its import (1 s)
 _FIRST_SHARE = 0.6  # of the time, for the network as it is; the rest for its adapters
 _MOST_DISAGREEMENTS = 3
+_NO_MEMORY = "out of memory"
 _MOST_ADAPTED = 30  # guesses for a network with adapters
 
 
@@ -118,6 +120,29 @@ def _weight_types(network: Network) -> set[torch.dtype]:
     return {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
 
 
+def try_program(path: Path, n_inputs: int, on_load: Callable[[], None]) -> None:
+    """Load a program, and run one of a single input on noise.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    n_inputs : int
+        Inputs without a default.
+    on_load : callable
+        Called between both.
+
+    Raises
+    ------
+    CheckpointError
+        If the program cannot be read, or takes none of the usual images.
+    """
+    module = load_program(path, n_inputs)
+    on_load()
+    if n_inputs == 1:
+        find_input(module, path.name, [tuple(t.shape) for t in module.state_dict().values()])
+
+
 @dataclass
 class _Search:
     """The state of a search: its clock, and what was seen so far."""
@@ -208,6 +233,13 @@ class _Search:
         """Return the error of a search without success."""
         if self.wrong_output is not None:
             return self.wrong_output
+        if self.errors and {error.text for error in self.errors.values()} == {_NO_MEMORY}:
+            error = CheckpointError(
+                f"'{self.name}' needs more memory than there is, for images of every usual size. "
+                "Close other programs, or give the image size of its training."
+            )
+            error.__cause__ = MemoryError()
+            return error
         sentence = explain_run_errors(self.name, list(self.errors.values()))
         if sentence is not None:
             return CheckpointError(sentence)
@@ -360,7 +392,7 @@ def _attempt(network: Network, guess: Guess, device: str) -> tuple[RunError | No
             return None, network(images)
     except RUN_ERRORS as error:
         if is_out_of_memory(error):
-            return RunError("size", "out of memory"), None
+            return RunError("size", _NO_MEMORY), None
         return read_run_error(error), None
 
 

@@ -8,6 +8,7 @@ consent of the user come from :mod:`~napari_quac.networks.program_text`.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.file_probe import FileKind, probe_file
 from napari_quac.networks.consent import read_program
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.program_text import no_forward_sentence
@@ -52,7 +54,7 @@ def load_torchscript(
         If it is damaged, needs an operator that is not loaded, or does not take that many inputs.
     """
     with reading_errors(path.name, "Export it again.", CheckpointError):
-        module = _read_torchscript(path)
+        module = _read_torchscript(path, n_inputs)
         method = _forward_of(path, module)
         arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
         if len(arguments) != n_inputs:
@@ -61,8 +63,9 @@ def load_torchscript(
         return module
 
 
-def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
+def _read_torchscript(path: Path, n_inputs: int) -> torch.jit.ScriptModule:
     content = read_program(path)
+    _probe(path, "torchscript", n_inputs, content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -73,6 +76,12 @@ def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
         raise damaged(path, "its TorchScript program cannot be read") from error
     move_constants(module, "cpu")
     return module
+
+
+def _probe(path: Path, kind: FileKind, n_inputs: int, content: bytes) -> None:
+    """Load and run a program in another process first, which it may end."""
+    digest = hashlib.sha256(content).hexdigest()
+    probe_file(path, kind, str(n_inputs), "Export it again.", CheckpointError, digest)
 
 
 def _missing_operator(error: Exception) -> str:
@@ -180,7 +189,7 @@ def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> Exp
         inputs.
     """
     with reading_errors(path.name, "Export it as TorchScript.", CheckpointError):
-        program = _read_exported(path)
+        program = _read_exported(path, n_inputs)
         names = list(program.graph_signature.user_inputs)
         nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         shapes = [getattr(nodes[name].meta.get("val"), "shape", None) for name in names]
@@ -192,8 +201,9 @@ def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> Exp
         return network
 
 
-def _read_exported(path: Path) -> torch.export.ExportedProgram:
+def _read_exported(path: Path, n_inputs: int) -> torch.export.ExportedProgram:
     content = read_program(path)
+    _probe(path, "exported program", n_inputs, content)
     _refuse_code(path, content)
     if operator := _missing_exported_operator(path, content):
         raise CheckpointError(_operator_sentence(path, operator))
