@@ -172,6 +172,11 @@ class WindowWatch(QObject):
         self._has_ended = self._was_docked = False
         widget.installEventFilter(self)
 
+    @property
+    def is_docked(self) -> bool:
+        """True while the widget is in a dock widget."""
+        return self._was_docked and dock_of(self._widget) is not None
+
     @slot
     def watch(self) -> None:
         """Watch the current window of the widget."""
