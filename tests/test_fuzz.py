@@ -11,8 +11,15 @@ from fuzz.runner import fuzz
 from napari_quac.data.label_table import table_labels
 from napari_quac.live.recent import RecentFile, RecentWork
 
-SLOW = ("arrow", "hdf5", "torchscript", "exported program")
-"""Each input of them needs a process of its own, or valid files that take seconds to write."""
+SLOW = (
+    "arrow",
+    "hdf5",
+    "torchscript",
+    "exported program",
+    "trusted torchscript",
+    "trusted program",
+)
+"""The process that looks at them, or their valid files, need seconds to begin with."""
 
 
 def failures_of(names: list[str], folder: Path) -> list[str]:
