@@ -53,7 +53,7 @@ def read_volume(path: Path) -> None:
 
     volume = open_volume(path)
     for level in volume.levels:
-        level.read((0,) * len(level.shape), tuple(min(n, 8) for n in level.shape))
+        level.read((0,) * len(level.shape), tuple(min(n, 50) for n in level.shape))
 
 
 def read_points(path: Path) -> None:
