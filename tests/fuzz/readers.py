@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import seeds
 from .seeds import Contents, written
@@ -179,6 +184,19 @@ def read_any(path: Path) -> None:
     kind_of_path(path)
 
 
+def read_badly(path: Path) -> None:
+    content = path.read_bytes()
+    kind = sum(content) % 5
+    if kind == 1:
+        raise ValueError("no error of the project")
+    if kind == 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if kind == 3:
+        time.sleep(1000)
+    if kind == 4:
+        np.ones(1200 << 20, np.uint8)
+
+
 def _mixture() -> list[Contents]:
     """Return files of every kind under names of any other kind."""
     names = ("image", "tiff", "points", "safetensors", "recent work", "plan")
@@ -224,3 +242,10 @@ _ALL = (
     Reader("any path", _mixture, read_any),
 )  # fmt: skip
 READERS = {reader.name: reader for reader in _ALL}
+BAD_READER = Reader("bad", seeds.texts(a__txt="\0" * 50), read_badly)
+"""Fails in every way, to test that each of them is counted."""
+
+
+def reader_of(name: str) -> Reader:
+    """Return a reader by its name."""
+    return BAD_READER if name == BAD_READER.name else READERS[name]
