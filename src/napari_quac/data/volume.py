@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
-from napari_quac.errors import DataError, ShapeError, one_line
+from napari_quac.errors import DataError, QuacError, ShapeError, one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Level:
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
-        except (DataError, MemoryError):
+        except (QuacError, MemoryError):
             raise
         except Exception as error:
             raise DataError(

@@ -29,7 +29,7 @@ from napari_quac.data.volume_metadata import (
     read_grid,
     read_ome,
 )
-from napari_quac.errors import DataError, SeveralArraysError, one_line
+from napari_quac.errors import DataError, QuacError, SeveralArraysError, one_line
 from napari_quac.reading import (
     check_regular_file,
     is_folder,
@@ -202,7 +202,7 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
     try:
         root: Any = zarr.open(local_store(path), mode="r")
         node: Any = root[dataset] if dataset else root
-    except DataError:
+    except QuacError:
         raise
     except Exception as error:
         inside = _zarr_arrays(path)
