@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,10 @@ stop_requested = threading.Event()
 
 Libraries can turn the ``KeyboardInterrupt`` of a signal handler into an error of their own.
 """
+REPETITION = 2.0
+"""Seconds in which the same signal counts once: ``timeout`` sends it to process and group."""
 _latest: signal.Signals = signal.SIGINT
+_latest_at = -REPETITION
 
 
 def raise_on_signals() -> None:
@@ -38,8 +42,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _note(signal.SIGINT)
-    stop_requested.clear()
+    _forget()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     raise_on_signals()
     try:
@@ -47,6 +50,37 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        stop_requested.clear()
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Let a signal take effect at the end of a block that must not end halfway.
+
+    A later one takes effect at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[tuple[int, float]] = []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if callable(handler)}
+
+    def note(number: int, frame: Any) -> None:
+        if not received:
+            received.append((number, time.monotonic()))
+        elif time.monotonic() - received[0][1] > REPETITION:
+            before[signal.Signals(number)](number, frame)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for postponed_number, _ in received:
+        before[signal.Signals(postponed_number)](postponed_number, None)
 
 
 @contextmanager
@@ -79,11 +113,19 @@ def exit_code() -> int:
 
 
 def _note(number: int) -> None:
-    global _latest
-    _latest = signal.Signals(number)
+    global _latest, _latest_at
+    _latest, _latest_at = signal.Signals(number), time.monotonic()
     stop_requested.set()
 
 
+def _forget() -> None:
+    global _latest, _latest_at
+    _latest, _latest_at = signal.SIGINT, -REPETITION
+    stop_requested.clear()
+
+
 def _raise_interrupt(number: int, _: Any) -> None:
+    if number == _latest and time.monotonic() - _latest_at < REPETITION:
+        return
     _note(number)
     raise KeyboardInterrupt

@@ -1,83 +1,260 @@
-"""Commands that are killed at random moments and resumed end as undisturbed ones.
+"""Commands that are stopped at random moments and resumed end as undisturbed ones.
 
-``QUAC_KILLS=20 pytest tests/commands/test_killed.py`` kills each command up to twenty times.
+``QUAC_KILLS=20 pytest tests/commands/test_killed.py`` stops each command up to twenty times by each
+signal. ``QUAC_COUNTS=FILE`` appends a line of a table for each command to a file.
 """
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import random
-import subprocess
+import shutil
+import signal
 import sys
 import time
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from batch.conftest import contents, corner_files  # noqa: F401 - a fixture
+from napari_quac.__main__ import main
+from napari_quac.train.checkpointing import read_state
 
-KILLS = int(os.environ.get("QUAC_KILLS", "3"))
+KILLS = int(os.environ.get("QUAC_KILLS", "2"))
+LONGEST = 300
+FORK = multiprocessing.get_context("fork")
+CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+FAMILIES = {
+    "cyclegan": ["--width", "4", "--blocks", "1"],
+    "stargan": ["--width", "4", "--max-channels", "8", "--style-dim", "4", "--latent-dim", "3"],
+    "exaggeration": ["--width", "4", "--blocks", "1", "--n-bins", "4", "--classifier"],
+    "warp": ["--width", "2", "--bottleneck", "4", "--classifier"],
+}
+ADVERSARIAL = [
+    "--image-size", "32", "--precision", "float32", "--guidance-minutes", "1000",
+    "--evaluator-minutes", "1000", "--evaluated-images", "2",
+]  # fmt: skip
 pytestmark = pytest.mark.long
 
 
-def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "napari_quac", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with (folder / "errors.txt").open("ab") as errors:
-        return subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=errors, env=environment, cwd=folder
+@dataclass(frozen=True)
+class Job:
+    """A command that can be resumed.
+
+    Attributes
+    ----------
+    arguments : list of str
+        Of the command.
+    output : Path
+        Folder of its results.
+    state : str
+        File in that folder with which the command can be resumed.
+    progress : str
+        Pattern of the files that show that the command has got further.
+    """
+
+    arguments: list[str]
+    output: Path
+    state: str
+    progress: str
+
+    def command(self) -> list[str]:
+        return [*self.arguments, *["--resume"] * (self.output / self.state).exists()]
+
+    def written(self) -> list[tuple[str, int]]:
+        times = []
+        for path in self.output.glob(self.progress):
+            try:
+                times.append((path.name, path.stat().st_mtime_ns))
+            except FileNotFoundError:  # it is being replaced
+                continue
+        return sorted(times)
+
+
+def start(arguments: list[str], folder: Path) -> Any:
+    """Start a command in a copy of this process, which has imported everything already."""
+    process = FORK.Process(target=_run, args=(arguments, folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking where there are threads
+        process.start()
+    return process
+
+
+def _run(arguments: list[str], folder: Path) -> None:
+    os.chdir(folder)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    sys.stdout, sys.stderr = ((folder / name).open("w") for name in ("output.txt", "errors.txt"))
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        os.dup2(stream.fileno(), descriptor)
+    sys.argv = ["napari-quac", *arguments]
+    sys.exit(main())
+
+
+def complete(arguments: list[str], folder: Path) -> float:
+    """Run a command to its end; return the seconds that it took."""
+    begun, process = time.monotonic(), start(arguments, folder)
+    process.join(LONGEST)
+    process.kill()
+    assert process.exitcode == 0, (folder / "errors.txt").read_text()
+    return time.monotonic() - begun
+
+
+def stop_and_complete(job: Job, folder: Path, number: signal.Signals, seconds: float) -> int:
+    """Stop a job again and again, then let it end; return how often it was stopped.
+
+    In turns, it is stopped soon after it has written something, and at any moment.
+    """
+    pick, n_stopped = random.Random(KILLS), 0
+    while n_stopped < KILLS:
+        is_after_writing = n_stopped % 2 == 0
+        before, process = job.written(), start(job.command(), folder)
+        try:
+            end = time.monotonic() + LONGEST
+            while is_after_writing and process.is_alive() and job.written() == before:
+                assert time.monotonic() < end
+                time.sleep(0.001)
+            time.sleep(pick.uniform(0, seconds / 20 if is_after_writing else seconds))
+            os.kill(process.pid, number)
+            process.join(60)
+        finally:
+            process.kill()
+        messages = (folder / "errors.txt").read_text()
+        output = (folder / "output.txt").read_text()
+        assert "Traceback" not in messages, messages
+        if process.exitcode == 0 or output:  # it was faster
+            shutil.rmtree(job.output)
+            continue
+        # before the package listens, and after that, a signal ends the process at once
+        is_told = process.exitcode == CODES[number] and (
+            number == signal.SIGKILL or "stopped" in messages.splitlines()[-1]
         )
+        assert is_told or (-process.exitcode == number and not messages), messages
+        n_stopped += 1
+    complete(job.command(), folder)
+    return n_stopped
 
 
-def complete(arguments: list[str], folder: Path) -> None:
-    process = start(arguments, folder)
-    assert process.wait() == 0, (folder / "errors.txt").read_text()
+def count(name: str, number: signal.Signals, n_stopped: int) -> None:
+    if path := os.environ.get("QUAC_COUNTS"):
+        with Path(path).open("a") as file:
+            file.write(f"| {name} | {number.name} | {n_stopped} | {n_stopped} |\n")
 
 
-def kill_and_complete(arguments: list[str], folder: Path, output: Path) -> int:
-    """Kill at random moments after the first output, then resume; return the number of kills."""
-    pick, kills = random.Random(KILLS), 0
-
-    def command() -> list[str]:
-        return [*arguments, *["--resume"] * (output / "store.json").exists()]
-
-    while kills < KILLS:
-        before = _state(output)
-        process = start(command(), folder)
-        while process.poll() is None and _state(output) == before:
-            time.sleep(0.005)
-        time.sleep(pick.uniform(0, 0.3))
-        if process.poll() is not None:  # it was faster
-            assert process.returncode == 0, (folder / "errors.txt").read_text()
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-    complete(command(), folder)
-    return kills
-
-
-def _state(output: Path) -> list[tuple[str, int]]:
-    return sorted((str(path), path.stat().st_mtime_ns) for path in output.glob("records/*.json"))
-
-
+@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 @pytest.mark.parametrize("command", ["run", "explain"])
-def test_explanations_are_the_same(command: str, corner_files: Path, tmp_path: Path) -> None:  # noqa: F811
-    def arguments(output: Path) -> list[str]:
+def test_explanations_are_the_same(
+    command: str,
+    number: signal.Signals,
+    corner_files: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    def job(output: Path) -> Job:
         if command == "run":
             plan = (corner_files / "plan.yaml").read_text().replace("output: out", "")
-            path = corner_files / f"plan-{output.name}.yaml"
+            path = tmp_path / f"plan-{output.name}.yaml"
+            for name in ("samples", "classifier.pt", "made"):
+                plan = plan.replace(f": {name}", f": {corner_files / name}")
             path.write_text(f"{plan}output: {output}\n")
-            return ["run", str(path), "--trust"]
-        return [
-            "explain", "--samples", str(corner_files / "samples"),
-            "--classifier", str(corner_files / "classifier.pt"), "--classes", "left,right,both",
-            "--image-size", "16", "--value-range", "0", "1",
-            "--generated", str(corner_files / "made"), "--methods", "d-ig,residual",
-            "--device", "cpu", "--out", str(output),
-        ]  # fmt: skip
+            arguments = ["run", str(path), "--trust"]
+        else:
+            arguments = [
+                "explain", "--samples", str(corner_files / "samples"),
+                "--classifier", str(corner_files / "classifier.pt"),
+                "--classes", "left,right,both", "--image-size", "16", "--value-range", "0", "1",
+                "--generated", str(corner_files / "made"), "--methods", "d-ig,residual",
+                "--device", "cpu", "--out", str(output),
+            ]  # fmt: skip
+        return Job(arguments, output, "store.json", "records/*.json")
 
-    complete(arguments(tmp_path / "undisturbed"), tmp_path)
-    killed = tmp_path / "killed"
-    assert kill_and_complete(arguments(killed), tmp_path, killed) > 0
-    assert contents(killed) == contents(tmp_path / "undisturbed")
+    undisturbed, stopped = job(tmp_path / "undisturbed"), job(tmp_path / "stopped")
+    seconds = complete(undisturbed.command(), tmp_path)
+    n_stopped = stop_and_complete(stopped, tmp_path, number, seconds)
+    assert n_stopped > 0
+    assert contents(stopped.output) == contents(undisturbed.output)
+    count(command, number, n_stopped)
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of two classes, and a classifier of them."""
+    folder, rng = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
+    for index in range(10):
+        for level, name in enumerate(("plain", "square")):
+            path = folder / "images" / name / f"{index:02d}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = rng.uniform(0.2, 0.5, (32, 32)).astype(np.float32)
+            image[12:20, 12:20] += 0.4 * level
+            np.save(path, image)
+    command = ["train", "classifier", "--samples", str(folder / "images"), "--epochs", "5"]
+    complete([*command, "--out", str(folder), "--device", "cpu"], folder)
+    return folder
+
+
+def comparable(folder: Path) -> dict[str, Any]:
+    """Return all that a training wrote but its time."""
+    results: dict[str, Any] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".json":
+            results[path.name] = json.loads(path.read_text())
+        elif path.name == "resume.pt":
+            results[path.name] = {k: v for k, v in read_state(path).items() if k != "minutes"}
+        else:  # the metadata hold the time
+            content = path.read_bytes()
+            results[path.name] = content[8 + int.from_bytes(content[:8], "little") :]
+    return results
+
+
+def assert_equal(first: Any, second: Any, place: str = "") -> None:
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), place
+        for key in first:
+            assert_equal(first[key], second[key], f"{place}/{key}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), place
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), place
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_equal(*pair, f"{place}/{index}")
+    else:
+        assert first == second, place
+
+
+@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_trainings_are_the_same(
+    family: str, number: signal.Signals, squares: Path, tmp_path: Path
+) -> None:
+    def job(output: Path) -> Job:
+        options = list(FAMILIES[family])
+        if options[-1] == "--classifier":
+            options.append(str(squares / "classifier.safetensors"))
+        if family != "warp":
+            options += ADVERSARIAL
+        arguments = [
+            "train", family, "--samples", str(squares / "images"), "--out", str(output),
+            "--device", "cpu", "--minutes", "1000", "--steps", "40", "--batch-size", "2",
+            "--checkpoint-minutes", "0.002", *options,
+        ]  # fmt: skip
+        return Job(arguments, output, "resume.pt", "resume.pt")
+
+    undisturbed, stopped = job(tmp_path / "undisturbed"), job(tmp_path / "stopped")
+    seconds = complete(undisturbed.command(), tmp_path)
+    n_stopped = stop_and_complete(stopped, tmp_path, number, seconds)
+    assert n_stopped > 0
+    assert_equal(comparable(stopped.output), comparable(undisturbed.output))
+    count(f"train {family}", number, n_stopped)
+
+
+@pytest.fixture(autouse=True)
+def _without_leftovers(tmp_path: Path):  # type: ignore[no-untyped-def]
+    yield
+    assert not list(tmp_path.rglob("*.part"))
+    shutil.rmtree(tmp_path)

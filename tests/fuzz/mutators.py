@@ -29,6 +29,17 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
+def places_in(values: Any) -> list[tuple[Any, Any]]:
+    """Return each list or mapping in a document with each of its positions or keys."""
+    places: list[tuple[Any, Any]] = []
+    level = [values] if isinstance(values, dict | list) else []
+    for node in level:  # grows meanwhile
+        keys = list(node) if isinstance(node, dict) else range(len(node))
+        places += [(node, key) for key in keys]
+        level += [node[key] for key in keys if isinstance(node[key], dict | list)]
+    return places
+
+
 class Mutator:
     """Alterations of bytes, texts, documents and archives.
 
@@ -137,12 +148,7 @@ class Mutator:
     def node(self, values: Any) -> Any:
         """Return values with one of their nodes exchanged."""
         pick = self.random
-        places: list[tuple[Any, Any]] = []
-        level = [values] if isinstance(values, dict | list) else []
-        for node in level:  # grows meanwhile
-            keys = list(node) if isinstance(node, dict) else range(len(node))
-            places += [(node, key) for key in keys]
-            level += [node[key] for key in keys if isinstance(node[key], dict | list)]
+        places = places_in(values)
         if not places:
             return pick.choice(PLAIN)
         node, key = pick.choice(places)

@@ -28,6 +28,7 @@ from napari_quac.train.settings import ClassifierTrainingSettings
 
 BEFORE = Path(__file__).parent / "before"
 NUMBERS = json.loads((BEFORE / "numbers.json").read_text())
+LATER = {"random_numpy", "random_torch", "precision"}
 TOLERANCE = 2e-4
 COMMON = {"minutes": 1e6, "steps": 3, "preview_seconds": 1e6, "checkpoint_minutes": 1e6}
 GAN = {"image_size": 32, "batch_size": 2, "evaluator_minutes": 0, "precision": "float32"}
@@ -92,7 +93,8 @@ def assert_same(folder: Path, losses: list[dict[str, float]], expected: dict[str
 def test_same_seed_and_settings_train_the_same_weights(family: str, tmp_path: Path) -> None:
     losses = run(family, tmp_path)
     assert_same(tmp_path, losses, NUMBERS[family])
-    assert sorted(read_state(tmp_path / "resume.pt")) == NUMBERS[family]["state"]
+    state = read_state(tmp_path / "resume.pt")
+    assert sorted(state.keys() - LATER) == NUMBERS[family]["state"]
 
 
 def test_an_earlier_training_is_resumed_with_the_same_numbers(tmp_path: Path) -> None:
@@ -126,5 +128,5 @@ def test_a_classifier_is_trained_to_the_same_weights(tmp_path: Path) -> None:
     trained = train_classifier(squares(24), settings, path=path).result()
     assert trained.accuracy == NUMBERS["classifier"]["accuracy"]
     expected = NUMBERS["classifier"]["files"][path.name]
-    # its learning rate follows the measured time, which differs in the ninth digit between runs
+    # the learning rate of before followed the measured time, in the ninth digit
     assert numbers_of(path) == pytest.approx(expected, rel=1e-3)

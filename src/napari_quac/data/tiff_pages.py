@@ -238,8 +238,12 @@ def read_page(page: Any) -> NDArray[Any]:
     ndarray
         Of the page's shape; 2 to 7 bits are widened to 8.
     """
+    n_bytes = max(page.databytecounts, default=0)
     try:
         with _open_file(page):
+            n_stored = page.parent.filehandle.size
+            if n_bytes > max(n_stored, MAX_BYTES):
+                raise ValueError(f"a part of {n_bytes} bytes in a file of {n_stored}")
             values = widen(np.asarray(page.asarray()), page.keyframe)
     except Exception as error:
         if not _names_codec(error):

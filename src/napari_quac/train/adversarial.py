@@ -21,6 +21,7 @@ from napari_quac.train.task import B, TrainingTask
 A = TypeVar("A", bound=AdversarialTrainingSettings)
 N = TypeVar("N", bound=nn.Module)
 BETAS = (0.0, 0.99)
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class AdversarialTask(TrainingTask[A, B], Generic[A, B, N]):
@@ -151,6 +152,16 @@ class AdversarialTask(TrainingTask[A, B], Generic[A, B, N]):
             for name, average in self.average.state_dict().items():
                 average.lerp_(new[name], 1 - keep)
         self.step_number += 1
+
+    def state(self) -> dict[str, Any]:
+        """Return the state to resume from."""
+        return {**super().state(), "precision": str(self.dtype).removeprefix("torch.")}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take a state; the measured precision is that of the earlier run."""
+        super().load_state(state)
+        if self.settings.precision == "auto":
+            self.dtype = PRECISIONS.get(state.get("precision", ""), self.dtype)
 
 
 def initialize(network: N) -> N:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
@@ -49,3 +50,44 @@ def read_state(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"'{path.name}' is damaged or no state of a training. Delete it to start a new one."
         ) from error
+
+
+class RandomState:
+    """Random numbers of a training, which continue after a resume as if it had not stopped.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the training.
+    step : int
+        Finished steps.
+    before : mapping
+        State that the training is resumed from; empty for a new one.
+
+    Attributes
+    ----------
+    numpy : numpy Generator
+        Source of the batches; the networks draw from PyTorch.
+    state : dict
+        Of both after the last whole step.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        If ``before`` holds other values.
+    """
+
+    def __init__(self, seed: int, step: int, before: Mapping[str, Any]) -> None:
+        self.numpy = np.random.default_rng([seed, step])
+        torch.manual_seed(seed + step)
+        if "random_numpy" in before:  # the states of earlier versions have none
+            self.numpy.bit_generator.state = json.loads(before["random_numpy"])
+            torch.set_rng_state(before["random_torch"])
+        self.record()
+
+    def record(self) -> None:
+        """Remember the present state."""
+        self.state = {
+            "random_numpy": json.dumps(self.numpy.bit_generator.state),
+            "random_torch": torch.get_rng_state(),
+        }

@@ -135,10 +135,15 @@ def train_on_pool(
     dtype = choose_precision(settings.precision, device)
     best_state = copy.deepcopy(network.state_dict())
     best, epoch, share, start = (-1.0, -math.inf), 0, 0.0, time.monotonic()
+
+    def finished_share(epoch: int) -> float:
+        counted = epoch / settings.epochs if settings.epochs else None
+        return settings.finished_share(time.monotonic() - start, counted)
+
     while share < 1:
         network.train()
         for _ in range(max(1, len(pool) // settings.batch_size)):
-            share = _share_done(start, settings, epoch)
+            share = finished_share(epoch)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _one_cycle(share)
             indices = pool.draw(settings.batch_size, random)
@@ -155,7 +160,7 @@ def train_on_pool(
             if share >= 1:
                 break
         epoch += 1
-        share = _share_done(start, settings, epoch)
+        share = finished_share(epoch)
         accuracy, validation_loss = _accuracy(network, validation, device, dtype)
         if (accuracy, -validation_loss) > best:
             best, best_state = (accuracy, -validation_loss), copy.deepcopy(network.state_dict())
@@ -219,11 +224,6 @@ def _prepare_images(
         return pool, validation.resized(size)
     is_enough = all(len(pool.of_class(label)) > 1 for label in range(len(pool.classes)))
     return pool.split(settings.validation_share, random) if is_enough else (pool, pool)
-
-
-def _share_done(start: float, settings: ClassifierTrainingSettings, epoch: int) -> float:
-    share = (time.monotonic() - start) / (60 * settings.minutes)
-    return min(1.0, max(share, epoch / settings.epochs) if settings.epochs else share)
 
 
 def _one_cycle(share: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -259,6 +260,7 @@ class HeldOutEvaluator:
         else:
             self._training = classifier
         self._held_out, self._max_images = held_out, max_images
+        self._random: Tensor | None = None  # state of the random numbers of the training
 
     def train(self, seconds: float) -> float:
         """Train the classifier for about this time; return the seconds that it took.
@@ -267,12 +269,18 @@ class HeldOutEvaluator:
         """
         start = time.monotonic()
         with torch.random.fork_rng(devices=[]):
+            self._restore_random()
             while self.classifier is None and time.monotonic() - start < seconds:
                 try:
                     next(self._training)
                 except StopIteration as end:
                     self.classifier = end.value
+            self._random = torch.get_rng_state()
         return time.monotonic() - start
+
+    def _restore_random(self) -> None:
+        if self._random is not None:
+            torch.set_rng_state(self._random)
 
     def score(self, generator: ImageGenerator, n_proposals: int = 1) -> PreviewScore | None:
         """Evaluate a few images; None while the classifier is still being trained."""
@@ -294,6 +302,7 @@ class HeldOutEvaluator:
     ) -> Generator[Progress, None, Evaluation]:
         """Train the classifier to the end, then evaluate; see :func:`evaluate_generator`."""
         if self.classifier is None:
+            self._restore_random()
             self.classifier = yield from self._training
         inputs = self.classifier, self._held_out, n_proposals, self._max_images
         return (yield from evaluate_generator(generator, *inputs, mask_of, structures))
@@ -333,9 +342,14 @@ def train_side_classifier(
         "guidance": (settings.guidance_minutes, 16, 1),
         "evaluation": (2 * settings.evaluator_minutes, 12, 2),
     }[role]
-    size = settings.image_size
+    size, epochs = settings.image_size, None
+    if settings.steps is not None:
+        n_training = len(pool) * (1 - ClassifierTrainingSettings.validation_share)
+        steps_per_epoch = max(1, n_training // ClassifierTrainingSettings.batch_size)
+        epochs = math.ceil(settings.steps / steps_per_epoch)
     classifier_settings = ClassifierTrainingSettings(
         minutes=minutes,
+        epochs=epochs,
         feature_maps=feature_maps,
         levels=min(4, (size & -size).bit_length() - 1),
         image_size=size,

@@ -16,11 +16,17 @@ from torch import Tensor
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, NotFiniteError
+from napari_quac.interruption import postponed
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.storage import write_file, write_files
-from napari_quac.train.checkpointing import encode_safetensors, encode_state, read_state
+from napari_quac.train.checkpointing import (
+    RandomState,
+    encode_safetensors,
+    encode_state,
+    read_state,
+)
 from napari_quac.train.evaluate import (
     Evaluation,
     HeldOutEvaluator,
@@ -188,8 +194,8 @@ def _run_loop(
     task: TrainingTask[Any, Any], output: Path, resume: bool, evaluator: HeldOutEvaluator | None
 ) -> Generator[Progress, None, TrainingResult]:
     """Train until the time is over; return the generator from its files, without evaluation."""
-    minutes_before = load_training_state(task, output) if resume else 0.0
-    loop = TrainingLoop(task, output, minutes_before, evaluator)
+    before = load_training_state(task, output) if resume else {}
+    loop = TrainingLoop(task, output, before, evaluator)
     yield from loop.run()
     recipe = task.recipe(output, task.pool.classes)
     generator = recipe.load(task.device)
@@ -271,8 +277,8 @@ class TrainingLoop:
         Networks in training.
     output : Path
         Folder for the files.
-    minutes_before : float
-        Time of earlier runs of the same training.
+    before : mapping
+        State that the task was resumed from; empty for a new training.
     evaluator : HeldOutEvaluator, optional
         Trained as long as the generator, in turns, until it can score; its time is not taken from
         the generator's.
@@ -282,11 +288,12 @@ class TrainingLoop:
         self,
         task: TrainingTask[Any, Any],
         output: Path,
-        minutes_before: float,
+        before: Mapping[str, Any],
         evaluator: HeldOutEvaluator | None = None,
     ) -> None:
         self.task, self.output, self.evaluator = task, output, evaluator
-        self.minutes_before = self.minutes = minutes_before
+        self.minutes_before = self.minutes = float(before.get("minutes", 0.0))
+        self._random = RandomState(task.settings.seed, task.step_number, before)
         self.start = time.monotonic()
         self.files: tuple[Path, ...] = ()
         self._ends = False
@@ -304,9 +311,6 @@ class TrainingLoop:
             If a loss becomes NaN; the last good state is kept.
         """
         task, settings, evaluator = self.task, self.task.settings, self.evaluator
-        # the same seed and step give the same batches after a resume
-        random = np.random.default_rng([settings.seed, task.step_number])
-        torch.manual_seed(settings.seed + task.step_number)
         means: dict[str, float] = {}
         previewed_at, written_at, saved_step = -np.inf, time.monotonic(), -1
         finite = True
@@ -314,8 +318,7 @@ class TrainingLoop:
             while (share := self._share()) < 1 and not self._ends:
                 now = time.monotonic()
                 task.set_rate(_rate_factor(share, settings.decay))
-                losses = task.step(task.draw_batch(random), random)
-                self.minutes = self.minutes_before + (time.monotonic() - self.start) / 60
+                losses = self._step()
                 for name, loss in losses.items():
                     means[name] = 0.95 * means.get(name, loss) + 0.05 * loss
                 finite = bool(np.isfinite(list(losses.values())).all())
@@ -326,9 +329,11 @@ class TrainingLoop:
                     )
                 picture = score = None
                 if now - previewed_at > settings.preview_seconds:
-                    picture, previewed_at = task.preview(), now
-                    if evaluator is not None:
-                        score = evaluator.score(task.generator(), task.preview_proposals)
+                    previewed_at = now
+                    with torch.random.fork_rng(devices=[]):
+                        picture = task.preview()
+                        if evaluator is not None:
+                            score = evaluator.score(task.generator(), task.preview_proposals)
                 if now - written_at > 60 * settings.checkpoint_minutes:
                     self.save()
                     written_at, saved_step = now, task.step_number
@@ -341,6 +346,14 @@ class TrainingLoop:
         finally:
             if finite and saved_step != task.step_number:
                 self.save()
+
+    def _step(self) -> dict[str, float]:
+        """Do one step as a whole, and return its losses."""
+        with postponed():
+            losses = self.task.step(self.task.draw_batch(self._random.numpy), self._random.numpy)
+            self.minutes = self.minutes_before + (time.monotonic() - self.start) / 60
+            self._random.record()
+        return losses
 
     def save(self) -> None:
         """Write the generator and the state to resume from."""
@@ -356,19 +369,19 @@ class TrainingLoop:
         files = task.files(training)
         contents = {self.output / name: encode_safetensors(*file) for name, file in files.items()}
         progress = {"minutes": self.minutes, "settings": json.dumps(settings)}
-        state = {**task.state(), **progress, "class_names": classes}
+        state = {**task.state(), **progress, **self._random.state, "class_names": classes}
         write_files({**contents, self.output / RESUME_FILE: encode_state(state)})
         self.files = tuple(contents)
 
     def _share(self) -> float:
         """Return the finished share of the time or of the steps, whichever is larger."""
         settings: GeneratorTrainingSettings = self.task.settings
-        share = (time.monotonic() - self.start) / (60 * settings.minutes)
-        return max(share, self.task.step_number / settings.steps) if settings.steps else share
+        counted = self.task.step_number / settings.steps if settings.steps else None
+        return settings.finished_share(time.monotonic() - self.start, counted)
 
 
-def load_training_state(task: TrainingTask[Any, Any], output: Path) -> float:
-    """Load the state of an earlier run into a task; return the minutes of that run.
+def load_training_state(task: TrainingTask[Any, Any], output: Path) -> dict[str, Any]:
+    """Load the state of an earlier run into a task, and return it.
 
     Raises
     ------
@@ -385,7 +398,9 @@ def load_training_state(task: TrainingTask[Any, Any], output: Path) -> float:
         if tuple(state["class_names"]) != task.pool.classes:
             raise ValueError(f"it has the classes {state['class_names']}")
         task.load_state(state)
-        return float(state["minutes"])
+        float(state["minutes"])
+        RandomState(task.settings.seed, task.step_number, state)
+        return state
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"The training in '{output}' cannot be resumed: it has other network sizes, classes "

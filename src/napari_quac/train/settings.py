@@ -24,6 +24,7 @@ Share = Annotated[float, {"min": 0.0, "max": 1.0}]
 Weight = Annotated[float, {"min": 0.0, "max": 1e6, "step": 0.05}]
 Precision = Literal["auto", "float32", "bfloat16"]
 
+CLOCK_TOLERANCE = 0.05
 RESUME_FILE, EVALUATION_FILE = "resume.pt", "evaluation.json"
 """Names of files in the folder of a training."""
 OLD_NAMES = {
@@ -99,6 +100,25 @@ class TrainingSettings(Validated):
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
     group: str = ""
 
+    def finished_share(self, seconds: float, counted: float | None) -> float:
+        """Return the finished share of a training, in [0, 1].
+
+        A count that is not clearly behind the clock decides alone: the learning rate follows the
+        share, and the result is to depend on the number of steps, not on the speed of a machine.
+
+        Parameters
+        ----------
+        seconds : float
+            Time of the training so far.
+        counted : float or None
+            Finished share of the steps or epochs; None if their number is not limited.
+        """
+        timed = min(1.0, seconds / (60 * self.minutes))
+        if counted is None:
+            return timed
+        is_behind = timed == 1 or timed > counted + CLOCK_TOLERANCE
+        return min(1.0, max(timed, counted) if is_behind else counted)
+
     @classmethod
     def migrate(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return stored values by today's names."""
@@ -112,7 +132,8 @@ class GeneratorTrainingSettings(TrainingSettings):
     Attributes
     ----------
     steps : int or None
-        Maximum number of steps, even if time remains.
+        Maximum number of steps, even if time remains; also of each classifier that is trained
+        beside the generator. The result then depends on the seed alone, if the time is enough.
     decay : float
         Last part of the time, in [0, 1], in which the learning rate falls to a tenth.
     preview_seconds : float
