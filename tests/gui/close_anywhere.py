@@ -137,6 +137,8 @@ def close_dock(
     while (rest := leftovers(timers)) and time.monotonic() < begun + END_SECONDS:
         pause()
     faults.texts += rest if dock.is_closed else ["the dock does not close"]
+    if "ms" not in outcome:
+        faults.note("something else closed the dock")
     return {**outcome, "seconds": time.monotonic() - begun}
 
 

@@ -14,8 +14,9 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -60,6 +61,7 @@ class FaultyNetworks:
     def __init__(self, fails_at: int = 0, kind: str = "NaN") -> None:
         self.fails_at, self.kind = fails_at, kind
         self.n_steps = self.n_failed = 0
+        self.place = ""
         self._depth: dict[int, int] = {}
 
     @contextmanager
@@ -76,21 +78,23 @@ class FaultyNetworks:
     def _before(self, module: Any, inputs: Any) -> None:
         thread = threading.get_ident()
         self._depth[thread] = self._depth.get(thread, 0) + 1
-        if self._depth[thread] > 1:
+        if self._depth[thread] > 1 or not threading.current_thread().name.startswith("quac"):
             return
         self.n_steps += 1
         if self.n_steps == self.fails_at and self.kind != "NaN":
             self.n_failed += 1
+            self.place = place_of(traceback.extract_stack())
             raise error_of(self.kind)
 
     def _after(self, module: Any, inputs: Any, output: Any) -> Any:
         thread = threading.get_ident()
-        self._depth[thread] -= 1
+        self._depth[thread] = self._depth.get(thread, 1) - 1
         if self._depth[thread] or self.n_steps != self.fails_at or self.kind != "NaN":
             return None
-        if not isinstance(output, torch.Tensor):
+        if not isinstance(output, torch.Tensor) or self.n_failed:
             return None
         self.n_failed += 1
+        self.place = place_of(traceback.extract_stack())
         return output * float("nan")
 
 
@@ -108,6 +112,7 @@ class FaultySteps:
     def __init__(self, fails_at: int = 0, kind: str = "RuntimeError") -> None:
         self.fails_at, self.kind = fails_at, kind
         self.n_steps = self.n_failed = 0
+        self.place = ""
 
     @contextmanager
     def injected(self) -> Iterator[None]:
@@ -118,11 +123,12 @@ class FaultySteps:
             self.n_steps += 1
             if self.n_steps == self.fails_at:
                 self.n_failed += 1
+                self.place = job.slot
                 steps, error = job.steps, error_of(self.kind)
                 if steps is None:
                     job.start = lambda: raise_(error)
                 else:
-                    job.steps = thrown_into(steps, error)
+                    job.steps = Thrown(steps, error)
             perform(lane, job)
 
         with patch.object(Lane, "_step", step):
@@ -133,10 +139,27 @@ def raise_(error: BaseException) -> Any:
     raise error
 
 
-def thrown_into(steps: Any, error: BaseException) -> Iterator[Any]:
-    """Continue steps with an error at the place where they paused."""
-    yield steps.throw(error)
-    yield from steps
+class Thrown:
+    """Steps that continue with an error at the place where they paused."""
+
+    def __init__(self, steps: Any, error: BaseException) -> None:
+        self._steps, self._error = steps, error
+
+    def __next__(self) -> Any:
+        """Return the next progress, if the steps overcome the error."""
+        if self._error is None:
+            return next(self._steps)
+        error, self._error = self._error, None
+        return self._steps.throw(error)
+
+    def close(self) -> None:
+        """Close the steps."""
+        self._steps.close()
+
+
+def place_of(stack: traceback.StackSummary) -> str:
+    """Return the functions of the package in a stack, the last ones."""
+    return " > ".join(frame.name for frame in stack if "/napari_quac/" in frame.filename)[-160:]
 
 
 def error_of(kind: str) -> BaseException:
@@ -150,6 +173,7 @@ class Disk(FaultyDisk):
         super().__init__(folder, fails_at, getattr(errno, kind), lasting=kind == "ENOSPC")
 
     injected = FaultyDisk.mounted
+    place = ""
 
 
 KINDS: dict[str, Callable[..., Any]] = {
@@ -157,6 +181,45 @@ KINDS: dict[str, Callable[..., Any]] = {
     **{f"step {kind}": FaultySteps for kind in ("RuntimeError", "MemoryError")},
     **{f"disk {kind}": Disk for kind in ("ENOSPC", "EACCES", "EIO")},
 }
+
+
+class RandomFaults:
+    """Lets a random step of random work fail, again and again while the window is used.
+
+    Parameters
+    ----------
+    folder : Path
+        Whose files cannot be written.
+    seed : int
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder, self._random, self._stack = folder, random.Random(seed), ExitStack()
+        self._injection: Any = None
+        self.n_failed = 0
+
+    def renew(self) -> None:
+        """Inject another fault in place of the previous one."""
+        self.end()
+        source, error = self._random.choice([*KINDS]).split()
+        place = (self._folder,) if source == "disk" else ()
+        number = self._random.randint(1, 12)
+        self._injection = KINDS[f"{source} {error}"](*place, number, error)
+        self._stack.enter_context(self._injection.injected())
+
+    def end(self) -> None:
+        """Inject nothing."""
+        self._stack.close()
+        if self._injection is not None:
+            self.n_failed += bool(self._injection.n_failed)
+        self._injection = None
+
+    @staticmethod
+    def has_caused(text: str) -> bool:
+        """Return True if an error is an injected one."""
+        return TEXT in text or "MemoryError" in text
+
+
 ENDLESS = ("train a StarGAN", "train a simulator")
 """Work that is stopped after a while."""
 UNFIT = ("dialog for files", "menu Open", "table of keys", "question before closing", "blink",
@@ -177,6 +240,7 @@ class Bench:
     def __init__(self, viewer: Any, folder: Path) -> None:
         draw_files(folder)
         self.desk, self.folder = Desk(viewer, folder), folder
+        self.desk.n_explained = 3
         self.problems: list[str] = []
         self.n_cases = 0
 
@@ -186,7 +250,7 @@ class Bench:
         place = (self.folder,) if source == "disk" else ()
         return KINDS[kind](*place, number, error)
 
-    def perform(self, name: str, work: Work, seconds: float = 60) -> None:
+    def perform(self, name: str, work: Work, seconds: float = 300) -> None:
         """Start work and wait for its end."""
         desk = self.desk
         desk.dock.status.forget_failure()
@@ -224,8 +288,11 @@ class Bench:
                 return
             self.n_cases += 1
             words = WORDS[kind.split()[1]]
-            if not any(word in text for text in self.texts() for word in words):
-                faults.note(f"not told; status: {self.desk.dock.status.line.text()}")
+            is_told = any(word in text for text in self.texts() for word in words)
+            # such as a batch that is divided after memory ran out
+            if not is_told and not work.has_result(self.desk):
+                status = self.desk.dock.status.line.text()
+                faults.note(f"not told: {injection.place}; status: {status}")
             for text in faults.texts:
                 if not text.startswith("An error in the window"):
                     self.problems.append(f"{case}: {text[-1500:]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ def draw_files(folder: Path) -> None:
 
 class Desk:
     """A viewer with a dock, and the files in a folder."""
+
+    n_explained = N_IMAGES
+    """Number of samples that *Explain these* explains."""
 
     def __init__(self, viewer: Any, folder: Path) -> None:
         self.viewer, self.folder = viewer, folder
@@ -149,14 +152,14 @@ class Work:
         What has to be there before.
     seconds : float
         Usual duration.
-    is_done : callable
-        True once the work has led to its result.
+    has_result : callable
+        True if the result of the work is there as a whole.
     """
 
     start: Callable[[Desk], None]
     prepare: Callable[[Desk], None] = nothing
     seconds: float = 1.0
-    is_done: Callable[[Desk], Any] = field(default=lambda desk: desk.is_idle)
+    has_result: Callable[[Desk], Any] = lambda desk: False
 
 
 def explain(desk: Desk) -> None:
@@ -177,6 +180,29 @@ def without_generator(desk: Desk) -> None:
     desk.use_example()
     desk.dock.choices.generator = None
     desk.wait(lambda: desk.is_idle and desk.dock.without_generator.isEnabled(), "rest")
+
+
+def is_explained(desk: Desk) -> bool:
+    """Return True if all methods have explained the sample."""
+    explanations = desk.dock.results.explanations
+    return explanations is not None and explanations.is_complete and not explanations.failures
+
+
+def all_explained(desk: Desk) -> bool:
+    """Return True if each sample has been explained."""
+    many = desk.dock.all_samples.many
+    return many.state == "done" and not many.summary.n_failed
+
+
+def all_predicted(desk: Desk) -> bool:
+    """Return True if each sample has been predicted."""
+    table = desk.dock.results.predictions
+    return table is not None and table.is_complete and not table.failures
+
+
+def has(name: str) -> Callable[[Desk], bool]:
+    """Return a check for one of the results."""
+    return lambda desk: getattr(desk.dock.results, name) is not None
 
 
 def unexplained(desk: Desk) -> None:
@@ -203,8 +229,16 @@ def explain_many(desk: Desk) -> None:
 
 def quick_methods(desk: Desk) -> None:
     desk.use_images()
+    desk.dock.choices.filter_text = f"number <= {desk.n_explained}"
     desk.dock.choices.update_settings(methods=("residual", "random"), max_tries=10)
     desk.rest(0.1)
+
+
+def unpredicted(desk: Desk) -> None:
+    """Use the folder of images without predicting all of them."""
+    desk.dock.choices.predict_up_to = 0
+    desk.dock.choices.samples = None
+    desk.use_images()
 
 
 def train(family: str) -> Callable[[Desk], None]:
@@ -330,24 +364,36 @@ def many_folder(desk: Desk) -> None:
 
 
 WORKS: dict[str, Work] = {
-    "open the example": Work(lambda desk: desk.dock.try_example(), cleared),
-    "open the example volume": Work(lambda desk: desk.dock.try_example_volume(), cleared, 2),
-    "search and explain": Work(explain, unexplained, 1.5),
+    "open the example": Work(lambda desk: desk.dock.try_example(), cleared, 1, has("agreement")),
+    "open the example volume": Work(
+        lambda desk: desk.dock.try_example_volume(), cleared, 2, has("agreement")
+    ),
+    "search and explain": Work(explain, unexplained, 1.5, is_explained),
     "explain by all gradients": Work(
-        explain_by("d-ig", "ig", "d-gc", "smoothgrad", "lrp", "occlusion"), unexplained, 4
+        explain_by("d-ig", "ig", "d-gc", "smoothgrad", "lrp", "occlusion"),
+        unexplained,
+        4,
+        is_explained,
     ),
-    "explain by FIDO": Work(explain_by("fido", "bbmp"), unexplained, 4),
+    "explain by FIDO": Work(explain_by("fido", "bbmp"), unexplained, 4, is_explained),
     "explain without a generator": Work(
-        lambda desk: desk.dock.without_generator.explain_button.click(), without_generator, 2
+        lambda desk: desk.dock.without_generator.explain_button.click(),
+        without_generator,
+        2,
+        is_explained,
     ),
-    "explain many": Work(explain_many, quick_methods, 4),
-    "predict all": Work(lambda desk: desk.dock.all_samples.predict_all(), Desk.use_images, 0.5),
+    "explain many": Work(explain_many, quick_methods, 4, all_explained),
+    "predict all": Work(
+        lambda desk: desk.dock.all_samples.predict_all(), unpredicted, 0.5, all_predicted
+    ),
     "compare with labels": Work(
-        lambda desk: desk.dock.agreement.check_button.click(), Desk.use_images, 2
+        lambda desk: desk.dock.agreement.check_button.click(), Desk.use_images, 2, has("agreement")
     ),
-    "compare methods": Work(lambda desk: desk.dock.compare_methods(), Desk.use_explained, 5),
+    "compare methods": Work(
+        lambda desk: desk.dock.compare_methods(), Desk.use_explained, 5, has("comparison")
+    ),
     "compare methods on samples": Work(
-        lambda desk: desk.dock.compare_methods(4), Desk.use_explained, 5
+        lambda desk: desk.dock.compare_methods(4), Desk.use_explained, 5, has("comparison")
     ),
     "train a StarGAN": Work(train("stargan"), Desk.use_images, 5),
     "train a simulator": Work(train("warp"), Desk.use_images, 5),
@@ -356,9 +402,9 @@ WORKS: dict[str, Work] = {
     ),
     "read a volume and a table": Work(use_volume, seconds=2),
     "use a layer of dask": Work(use_dask_layer, Desk.use_example, 2),
-    "exaggerate": Work(exaggerate, Desk.use_explained, 1),
+    "exaggerate": Work(exaggerate, Desk.use_explained, 1, has("exaggeration")),
     "write path and animation": Work(save_path, exaggerated, 1.5),
-    "measure regions": Work(open_regions, Desk.use_explained, 1.5),
+    "measure regions": Work(open_regions, Desk.use_explained, 1.5, has("regions")),
     "export regions": Work(export_regions, with_regions, 0.7),
     "save a plan": Work(save_plan, Desk.use_images, 0.7),
     "slide side by side": Work(side_by_side, exaggerated, 1),

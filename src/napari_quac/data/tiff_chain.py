@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from napari_quac.data.links import require_inside
 from napari_quac.errors import DataError
+from napari_quac.large_files import check_time, time_limit
 from napari_quac.reading import check_regular_file, is_regular_file
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
@@ -74,7 +75,7 @@ def check_chain(path: Path) -> None:
         As for :func:`open_tiff_file`.
     """
     size = check_regular_file(path)
-    with path.open("rb") as file:
+    with time_limit(path), path.open("rb") as file:
         head = file.read(16)
         order = {b"II": "<", b"MM": ">"}.get(head[:2])
         if order is None or len(head) < 16:
@@ -89,6 +90,7 @@ def check_chain(path: Path) -> None:
             if offset in visited:
                 raise ValueError("its pages form a circle")
             visited.add(offset)
+            check_time(f"{len(visited)} pages")
             file.seek(offset)
             n_tags = struct.unpack(order + count, file.read(n_head))[0]
             content = file.read(n_tags * entry.size + n_pointer) if n_tags <= MAX_TAGS else b""
