@@ -36,7 +36,7 @@ def prepare(source: str) -> None:
     if source == "atheris":
         import atheris
 
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)  # of Python, for tracebacks
+        stderr = os.fdopen(os.dup(2), "w", buffering=1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # it prints a line for each module
         with atheris.instrument_imports(include=list(GUIDED)):
             import napari_quac
@@ -44,6 +44,7 @@ def prepare(source: str) -> None:
             for module in pkgutil.walk_packages(napari_quac.__path__, "napari_quac."):
                 if not {*module.name.split(".")} & {*NOT_READERS}:
                     importlib.import_module(module.name)
+        sys.stderr = stderr  # for tracebacks
 
 
 def read_altered(reader: Reader, seed: int, first: int, end: int, folder: Path, read: Read) -> None:
