@@ -132,11 +132,12 @@ def _consent(options: argparse.Namespace) -> Iterator[None]:
     if options.trust:
         yield
         return
-    from napari_quac.networks.consent import consent_required, trust_named
+    from napari_quac.networks.consent import consent_required, hosts_in, trust, trust_named
 
     with consent_required():
         if options.command != "inspect":  # which describes a file before it is trusted
             trust_named(_named_paths(vars(options).values()))
+            trust(hosts_in(vars(options)))
         yield
 
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from napari_quac.errors import DataError, QuacError, one_line
 from napari_quac.stepwise import check_canceled
 
-SECONDS = 5
+SECONDS = 4  # with its start, a look ends within five on an idle machine
 """Of the processor; the process also ends after a multiple of it on the clock."""
 _CLOCK = 6
 _START_SECONDS = 60  # for the import of PyTorch from a slow disk

@@ -136,6 +136,8 @@ def import_torch(kind: str) -> None:
     from napari_quac import file_probe
 
     file_probe.is_probe = True
+    import napari_quac.networks.input_search  # noqa: F401 - imports torch once, not in each fork
+
     if kind == "exported program":
         with contextlib.suppress(ImportError):  # names that change between versions
             import torch._dynamo

@@ -130,6 +130,28 @@ def test_pages_of_a_tiff_beyond_their_file_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "a.tif")
 
 
+def test_blosc_that_states_more_bytes_than_it_has_is_refused(tmp_path: Path) -> None:
+    import zarr
+    from numcodecs import Blosc
+
+    write_n5(tmp_path / "a.n5", WITH_ENDS, (8, 16, 20), "blosc")
+    zarr.create_array(tmp_path / "2.zarr", data=WITH_ENDS, zarr_format=2, compressors=Blosc())
+    size = WITH_ENDS.shape
+    for name, more in (("3.zarr", {"chunks": size}), ("s.zarr", {"chunks": size, "shards": size})):
+        zarr.create_array(
+            tmp_path / name, data=WITH_ENDS, compressors=zarr.codecs.BloscCodec(), **more
+        )
+    for path in sorted(tmp_path.iterdir()):
+        assert np.array_equal(open_volume(path).finest.read((0, 0, 0), size)[0], WITH_ENDS)
+        for file in (file for file in path.rglob("*") if file.is_file()):
+            content = bytearray(file.read_bytes())
+            if (place := content.find(b"\x02\x01")) >= 0 and content[:1] != b"{":
+                struct.pack_into("<I", content, place + 12, 2**31 - 5)  # ended the process
+                file.write_bytes(content)
+        with pytest.raises(DataError, match="bytes of Blosc instead of 2147483643"):
+            open_volume(path).finest.read((0, 0, 0), size)
+
+
 def test_parts_of_a_tiff_beyond_their_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, WITH_ENDS, compression="zlib", photometric="minisblack")

@@ -248,12 +248,21 @@ def test_stored_statistics_outweigh_labels_only_if_they_leave_no_doubt():
     assert agreement(*chance, truth=truth, distances=(30 * near, near)).best.name == "0 … 1"
 
 
+def test_few_images_are_said_to_be_few_also_if_all_agree():
+    truth = np.arange(2)
+    result = agreement(("a", predictions(truth, 1.0)), truth=truth)
+    assert result.conclusion == "near chance"
+    text = findings(result)[0].text
+    assert "2 of 2 images, which are too few to exclude chance" in text
+    assert "only" not in text
+
+
 def test_near_chance_is_said_with_numbers():
     truth = np.arange(60) % 3
     tables = [(name, predictions(truth, 0.38, seed=i)) for i, name in enumerate("ab")]
     result = agreement(*tables, truth=truth)
     assert result.conclusion == "near chance"
-    assert "38% of 60 images; chance is 33%" in findings(result)[0].text
+    assert "23 of 60 images (38%); chance is 33%" in findings(result)[0].text
     assert findings(result)[0].tone == "warning"
 
 

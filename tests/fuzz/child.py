@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .inputs import GOOD, N_BYTES, outcome_of, write_input
-from .readers import READERS, Contents
+from .readers import Contents, reader_of
 from .sources import SOURCES, prepare
 
 Report = Callable[..., None]
@@ -50,7 +50,7 @@ def serve(source: str) -> None:
 
 
 def _read_valid_files(name: str, folder: Path, report: Report) -> None:
-    reader = READERS[name]
+    reader = reader_of(name)
     for number, contents in enumerate(reader.seeds()):  # first use imports libraries
         place = folder / name / str(number)
         outcome, details = outcome_of(reader, write_input(place, contents))
@@ -62,7 +62,7 @@ def _work(batch: dict[str, Any], folder: Path, report: Report) -> None:
     """Read the inputs of a batch, and end the process."""
     status = 1
     try:
-        reader, number = READERS[batch["reader"]], batch["first"]
+        reader, number = reader_of(batch["reader"]), batch["first"]
         _limit_memory()
         start = _resident()
         report("start", os.getpid(), start, str(folder))

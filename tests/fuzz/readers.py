@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import seeds
 from .seeds import Contents, written
@@ -45,7 +50,7 @@ def _seeds_of(reader: Reader) -> list[Contents]:
 def read_image(path: Path) -> None:
     from napari_quac.data.image_file import open_image
 
-    open_image(path, image_range=(0, 65535) if path.name == "deep.png" else None)
+    open_image(path, image_range=(0, 65535) if path.stem == "deep" else None)
 
 
 def read_volume(path: Path) -> None:
@@ -53,7 +58,7 @@ def read_volume(path: Path) -> None:
 
     volume = open_volume(path)
     for level in volume.levels:
-        level.read((0,) * len(level.shape), tuple(min(n, 8) for n in level.shape))
+        level.read((0,) * len(level.shape), tuple(min(n, 50) for n in level.shape))
 
 
 def read_points(path: Path) -> None:
@@ -99,12 +104,18 @@ def read_network(path: Path) -> None:
         inspect_network(path, True)
 
 
+def read_program(path: Path) -> None:
+    from napari_quac.generators.opening import inspect_network
+
+    inspect_network(path, True)
+
+
 def read_report(path: Path) -> None:
     from napari_quac.errors import QuacError
     from napari_quac.reports.opening import holds_explanations, open_report
 
     holds_explanations(path)
-    for entry in open_report(path):
+    for entry in list(open_report(path))[:2]:
         for name in ("query", "generated", "attribution", "mask", "counterfactual"):
             try:
                 entry.array(name)
@@ -173,6 +184,19 @@ def read_any(path: Path) -> None:
     kind_of_path(path)
 
 
+def read_badly(path: Path) -> None:
+    content = path.read_bytes()
+    kind = sum(content) % 5
+    if kind == 1:
+        raise ValueError("no error of the project")
+    if kind == 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if kind == 3:
+        time.sleep(1000)
+    if kind == 4:
+        np.ones(1200 << 20, np.uint8)
+
+
 def _mixture() -> list[Contents]:
     """Return files of every kind under names of any other kind."""
     names = ("image", "tiff", "points", "safetensors", "recent work", "plan")
@@ -200,6 +224,8 @@ _ALL = (
     Reader("torch", written(seeds.torch_files), read_network),
     Reader("torchscript", written(seeds.torchscript_files), read_network),
     Reader("exported program", written(seeds.exported_files), read_network),
+    Reader("trusted torchscript", written(seeds.torchscript_files), read_program, 2),
+    Reader("trusted program", written(seeds.exported_files), read_program, 2),
     Reader("onnx", written(seeds.onnx_files), read_network),
     Reader("network container", written(seeds.containers), read_network),
     Reader("facts beside", written(seeds.facts_beside), read_beside),
@@ -216,3 +242,10 @@ _ALL = (
     Reader("any path", _mixture, read_any),
 )  # fmt: skip
 READERS = {reader.name: reader for reader in _ALL}
+BAD_READER = Reader("bad", seeds.texts(a__txt="\0" * 50), read_badly)
+"""Fails in every way, to test that each of them is counted."""
+
+
+def reader_of(name: str) -> Reader:
+    """Return a reader by its name."""
+    return BAD_READER if name == BAD_READER.name else READERS[name]

@@ -146,7 +146,7 @@ def _run_batch(child: Child, batch: dict[str, Any], counts: Counts, failures: Pa
         line = child.next_line(TICK if is_reading else GRACE)
         if line is None and is_reading and child.process.poll() is None:
             problem = child.excess()
-            if time.monotonic() - begin > SECONDS:
+            if not problem and time.monotonic() - begin > SECONDS:
                 problem = f"took more than {SECONDS:.0f} s"
             if problem:
                 os.kill(child.worker, signal.SIGKILL)

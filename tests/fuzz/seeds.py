@@ -75,16 +75,37 @@ def pictures(folder: Path) -> None:
     Image.fromarray(np.stack([IMAGE] * 3 + [opaque], -1)).save(folder / "rgba.png")
     Image.fromarray(IMAGE).convert("P").save(folder / "palette.png")
     Image.fromarray((IMAGE > 99).astype(np.uint16)).save(folder / "deep.png")
+    Image.fromarray(IMAGE).save(folder / "progressive.jpg", progressive=True)
+    Image.fromarray(IMAGE).convert("1").save(folder / "bits.png")
+    Image.fromarray(np.stack([IMAGE] * 3, -1)).save(folder / "a.webp", lossless=True)
+    Image.fromarray(np.stack([IMAGE] * 3, -1)).save(folder / "lossy.webp")
 
 
 def tiffs(folder: Path) -> None:
     import tifffile
+    from PIL import Image
 
     tifffile.imwrite(folder / "a.tif", IMAGE)
     tifffile.imwrite(folder / "rgb.tif", np.stack([IMAGE] * 3, -1), photometric="rgb")
     tifffile.imwrite(folder / "zlib.tif", IMAGE, compression="zlib")
     tifffile.imwrite(folder / "white.tif", IMAGE, photometric="miniswhite")
     tifffile.imwrite(folder / "float.tif", (IMAGE / 255).astype(np.float32))
+    tifffile.imwrite(folder / "bits.tif", IMAGE > 99)
+    tifffile.imwrite(folder / "deep.tif", IMAGE.astype(np.uint16) << 8, byteorder=">", bigtiff=True)
+    tifffile.imwrite(folder / "planes.tif", np.stack([IMAGE] * 3), photometric="rgb",
+                     planarconfig="separate")  # fmt: skip
+    colors = np.stack([IMAGE] * 3, -1)
+    for codec in ("lzw", "zstd", "lzma", "packbits", "jpeg", "jpeg2000", "webp", "png", "jpegxl"):
+        path = folder / f"{codec}.tif"
+        try:
+            tifffile.imwrite(path, colors, compression=codec, photometric="rgb")
+        except (KeyError, ImportError):  # a compression of the package imagecodecs
+            path.unlink(missing_ok=True)
+    for codec in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
+        Image.fromarray(IMAGE).save(folder / f"pillow_{codec}.tif", compression=codec)
+    Image.fromarray(IMAGE).convert("1").save(folder / "fax.tif", compression="group4")
+    tifffile.imwrite(folder / "tiles.tif", np.tile(IMAGE, (4, 4)), tile=(16, 16),
+                     compression="zlib")  # fmt: skip
 
 
 def tiff_stacks(folder: Path) -> None:
@@ -122,6 +143,18 @@ def zarrs(folder: Path) -> None:
                                 chunks=(5, 8, 8), dtype="u1", zarr_format=version)  # fmt: skip
         plain[:] = STACK
         plain.attrs.update({"resolution": [40, 4, 4], "offset": [0, 4, 4], "unit": "nm"})
+    from numcodecs import BZ2, LZ4, LZMA, Blosc, Delta, GZip, Shuffle, Zlib, Zstd
+    from zarr.codecs import BloscCodec, GzipCodec
+
+    compressors = (Blosc("lz4"), Blosc("zstd", shuffle=2), LZ4(), Zstd(), GZip(), Zlib(), BZ2(),
+                   LZMA())  # fmt: skip
+    for number, compressor in enumerate(compressors):
+        filters = [Delta("u1")] if number == 0 else [Shuffle(1)] if number == 1 else None
+        zarr.create_array(folder / f"codec{number}.zarr", data=STACK, chunks=(5, 12, 14),
+                          zarr_format=2, compressors=compressor, filters=filters)  # fmt: skip
+    for number, codec in enumerate((BloscCodec(), GzipCodec())):
+        zarr.create_array(folder / f"shards{number}.zarr", data=STACK, chunks=(5, 6, 7),
+                          shards=(5, 12, 14), compressors=codec)  # fmt: skip
 
 
 def n5s(folder: Path) -> None:
@@ -145,6 +178,13 @@ def hdf5s(folder: Path) -> None:
         volume.attrs["resolution"] = [40, 4, 4]
     with h5py.File(folder / "b.h5", "w") as file:
         file["raw"] = STACK
+    with h5py.File(folder / "c.h5", "w", libver="latest") as file:
+        file.create_dataset("raw", data=STACK, chunks=(5, 8, 8), compression="lzf", shuffle=True,
+                            fletcher32=True)  # fmt: skip
+        file["raw"].attrs["names"] = ["a", "bc"]
+        file["link"] = h5py.SoftLink("/raw")
+    with h5py.File(folder / "d.h5", "w") as file:
+        file.create_dataset("raw", data=STACK.astype("i4"), chunks=(5, 8, 8), scaleoffset=0)
 
 
 def arrow_tables(folder: Path) -> None:

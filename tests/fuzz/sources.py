@@ -28,7 +28,9 @@ NOT_READERS = ("gui", "commands", "__main__", "cli", "notebook", "testing")
 def prepare(source: str) -> None:
     """Load what a source needs before the libraries that are tested."""
     if source == "hypothesis":
-        import hypothesis  # noqa: F401 - its own memory is not that of an input
+        from hypothesis import strategies
+
+        strategies.text(strategies.characters()).example()  # loads its tables of characters
     if source == "atheris":
         import atheris
 

@@ -284,3 +284,23 @@ def test_examples_stay_reachable_after_the_first_explanation(dock: QuacDock) -> 
             dock.results.loaded_samples is not None and "PSD" in dock.results.loaded_samples.classes
         )
     )
+
+
+def test_settings_that_cannot_be_written_are_said_once(dock: QuacDock) -> None:
+    load(dock)
+    file = Path(dock.settings.fileName())
+    file.unlink(missing_ok=True)
+    file.mkdir(parents=True)  # which no program can write as a file, not even as root
+    try:
+        dock.opening.save()
+        failure = dock.status.failure
+        assert failure is not None and f"'{file}' cannot be written" in failure.sentence
+        dock.status.forget_failure()
+        dock.opening.save()
+        assert dock.status.failure is None
+        explain(dock)
+        assert dock.results.displayed_hybrid is not None
+    finally:
+        file.rmdir()
+    dock.opening.save()
+    assert file.is_file()

@@ -1,7 +1,9 @@
 """Random walks over all controls: nothing fails, and what is shown is what is computed.
 
 ``QUAC_WALK_EVENTS`` sets the number of events of each walk, ``QUAC_WALK_SEED`` its seed, and
-``QUAC_WALK_REPLAY`` names a file of recorded events that are performed instead.
+``QUAC_WALK_REPLAY`` names a file of recorded events that are performed instead. With
+``QUAC_WALK_FAULTS=5``, a random fault is injected before every fifth event: into a call of a
+network, a step in the compute thread, or a step of writing.
 """
 
 from __future__ import annotations
@@ -29,9 +31,11 @@ from napari_quac.testing import CornerSamples, corner_classifier, corner_image
 from .conftest import explain, load, open_dock, use_corners, wait
 from .invariants import lasting_violations, violations
 from .random_walk import Faults, Walker
+from .window_faults import RandomFaults
 
 CLASSES = ("left", "right", "both")
 MOST_FINDINGS = 20
+FAULTS_EVERY = int(os.environ.get("QUAC_WALK_FAULTS", "0"))
 SEEDS = [int(seed) for seed in os.environ.get("QUAC_WALK_SEED", "0,1,2,3").split(",")]
 
 
@@ -137,7 +141,8 @@ def expect_only_known_failures(dock: QuacDock, faults: Faults) -> None:
     """Note failures that no sentence of ours explains."""
 
     def on_failed(fault: Any) -> None:
-        if not isinstance(fault.error, QuacError | OSError):
+        is_injected = FAULTS_EVERY and RandomFaults.has_caused(repr(fault.error))
+        if not (isinstance(fault.error, QuacError | OSError) or is_injected):
             faults.note(f"unexpected failure: {fault.sentence}: {fault.error!r}")
 
     dock.controller.failed.connect(on_failed)
@@ -188,23 +193,32 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
     n_events = len(walker.events) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
     log = Path(os.environ.get("QUAC_WALK_LOG", tmp_path / "events.jsonl"))
     watched, findings = walker.dock, {}
+    injections = RandomFaults(tmp_path, len(log.name) + n_events)
     with ExitStack() as stack:
         stack.enter_context(faults.watch())
         stack.callback(walker.write, log)  # also after an exception
+        stack.callback(injections.end)
         for number in range(n_events):
+            if FAULTS_EVERY and number % FAULTS_EVERY == FAULTS_EVERY - 1:
+                injections.renew()
             walker.go_on()
             if walker.dock is not watched:
                 watched = walker.dock
                 expect_only_known_failures(watched, faults)
             wrong, faults.texts = [*faults.texts, *new_violations(watched, findings)], []
             for text in wrong:
-                if kind_of(text) not in findings:
+                is_injected = FAULTS_EVERY and RandomFaults.has_caused(text)
+                if kind_of(text) not in findings and not is_injected:
+                    injections.end()
                     walker.write(log)
                     last = "\n".join(map(str, walker.log[-8:]))
                     findings[kind_of(text)] = f"after {number + 1} events:\n{text}\n{last}\n"
                     print(findings[kind_of(text)], flush=True)
             if number % 100 == 99:
-                print(f"{number + 1} events, {len(findings)} findings", flush=True)
+                n_faults = injections.n_failed
+                print(
+                    f"{number + 1} events, {n_faults} faults, {len(findings)} findings", flush=True
+                )
             if len(findings) >= MOST_FINDINGS:
                 break
     assert not findings, f"{log}\n" + "\n".join(findings.values())

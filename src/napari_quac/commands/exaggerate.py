@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from napari_quac.commands import sample_options, shared
+from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, create_folder, notify, print_json
 from napari_quac.errors import DataError, concerns_one_sample
 
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
     parser = shared.add_command(commands, run, "exaggerate", summary, about)
     shared.add_classifier_options(parser)
     shared.add_generator_options(parser)
-    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_sample_options(parser)
     shared.add_options(parser, OPTIONS, target=shared.REQUIRED, out=shared.REQUIRED)
     parser.set_defaults(generated=None)
 

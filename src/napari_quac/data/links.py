@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any, NoReturn
 
+from napari_quac.data.blosc_frames import check_blosc_frames
 from napari_quac.errors import DataError, one_line
 from napari_quac.file_probe import probe_file
 from napari_quac.reading import is_regular_file, parse_json
@@ -134,6 +135,7 @@ def _codecs_in(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 def local_store(path: Path) -> Any:
     """Return a zarr store of a folder that refuses links out of it."""
+    check_blosc_frames()
     return _store_class()(path, read_only=True)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.blosc_frames import check_blosc_frames
 from napari_quac.errors import DataError
 from napari_quac.reading import is_regular_file, read_bytes, read_json, reading_errors
 
@@ -188,6 +189,7 @@ class N5Array:
             return _decode_lz4(raw, n_bytes)
         import numcodecs  # comes with zarr
 
+        check_blosc_frames()
         codec = numcodecs.Blosc() if self._codec == "blosc" else numcodecs.Zstd()
         block = np.empty(n_bytes, dtype=np.uint8)
         return bytes(codec.decode(raw, out=block))

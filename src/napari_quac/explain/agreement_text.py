@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_quac.explain.agreement import Agreement, CandidateAgreement
+from napari_quac.explain.percentage import percentage
 from napari_quac.explain.verdict import Finding
 
 MOST_NAMES = 8
@@ -47,12 +48,19 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
     best, current, n = agreement.best, agreement.current, agreement.n_images
     conclusion = agreement.conclusion
     if conclusion == "near chance":
-        top = agreement.by_accuracy[0]
-        share = float(top.best_correct.mean())
+        top, chance = agreement.by_accuracy[0], percentage(agreement.chance)
+        n_correct = int(top.best_correct.sum())
+        if n_correct / n >= (1 + agreement.chance) / 2:
+            return (
+                f"With the best preprocessing ({top.name}) the predictions agree with the labels "
+                f"of {n_correct} of {n} images, which are too few to exclude chance ({chance}). "
+                "Use more labeled images.",
+                "warning",
+            )
         return (
             f"Even with the best preprocessing ({top.name}) the predictions agree with the labels "
-            f"of only {share:.0%} of {n} images; chance is {agreement.chance:.0%}. Check that the "
-            "samples show what the classifier was trained on.",
+            f"of only {n_correct} of {n} images ({percentage(n_correct / n)}); chance is {chance}. "
+            "Check that the samples show what the classifier was trained on.",
             "warning",
         )
     if conclusion in ("agrees", "cannot tell"):
@@ -62,7 +70,7 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
         only = "" if is_good else "only "
         return (
             f"The predictions agree with the labels of {only}{int(row.correct.sum())} of {n} "
-            f"images ({row.accuracy:.0%}, 95% interval {low:.0%} to {high:.0%}).",
+            f"images ({percentage(row.accuracy)}, 95% interval {low:.0%} to {high:.0%}).",
             "good" if is_good else "warning",
         )
     means = []
@@ -188,7 +196,8 @@ def methods_sentence(agreement: Agreement) -> str:
     low, high = row.interval
     text = (
         f"With the preprocessing {row.name}, predictions of the classifier agreed with the "
-        f"labels of {int(row.correct.sum())} of {agreement.n_images} images ({row.accuracy:.1%}; "
+        f"labels of {int(row.correct.sum())} of {agreement.n_images} images "
+        f"({percentage(row.accuracy, 1)}; "
         f"95% Wilson interval {low:.1%} to {high:.1%}; chance {agreement.chance:.1%})"
     )
     others = len(agreement.rows) - 1

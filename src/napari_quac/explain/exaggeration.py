@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from napari_quac.data.dataset import Sample
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, NotFiniteError
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.explain.prediction_table import penultimate_features
 from napari_quac.networks.class_match import match_classes, request_for
@@ -209,7 +209,7 @@ def exaggerate(
     raw = []
     for index, alpha in enumerate(alphas):
         yield Progress(index, n_images, "exaggerating")
-        raw.append(path.image(float(alpha)))
+        raw.append(image_at(path, float(alpha)))
 
     def anchor(image: Tensor) -> Tensor:
         return (image - raw[0] + query).clamp(0, 1) if anchored else image
@@ -221,7 +221,7 @@ def exaggerate(
     rungs = []
     for index, alpha in enumerate(ladder_alphas):
         yield Progress(len(alphas) + index, n_images, "ladder of probabilities")
-        rungs.append(anchor(path.image(float(alpha))) if np.isfinite(alpha) else query)
+        rungs.append(anchor(image_at(path, float(alpha))) if np.isfinite(alpha) else query)
     ladder = torch.stack(rungs)
     achieved = classifier.predict(ladder)[:, target].double().numpy()
     return Exaggeration(
@@ -460,6 +460,23 @@ class FadePath:
     def is_off_manifold(self, alpha: float) -> bool:
         """Return False: nothing was trained."""
         return False
+
+
+def image_at(path: ImagePath, alpha: float) -> Tensor:
+    """Return an image of a path.
+
+    Raises
+    ------
+    NotFiniteError
+        If it contains NaN or infinity.
+    """
+    image = path.image(alpha)
+    if not torch.isfinite(image).all():
+        raise NotFiniteError(
+            f"The generator returned NaN or infinity at {alpha:.2f} of its path. Check its weights "
+            "and its value range."
+        )
+    return image
 
 
 def image_path(pair: Pair, generator: Generator, classifier: Classifier) -> ImagePath:

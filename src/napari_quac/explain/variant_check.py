@@ -21,6 +21,7 @@ from napari_quac.errors import NetworkError, QuacError
 from napari_quac.explain.agreement import ALPHA, Candidate
 from napari_quac.explain.agreement_check import choose_images, compare_candidates
 from napari_quac.explain.paired_accuracy import mcnemar_p_value
+from napari_quac.explain.percentage import percentage
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.fast_inference import RUN_ERRORS
@@ -68,8 +69,8 @@ class VariantProposal:
         parts = ", ".join(f"{name} = {choice}" for name, choice in self.variant.items())
         if self.basis == "labels":
             reason = (
-                f"agrees with {self.proposed:.0%} of the labels, the present one with "
-                f"{self.present:.0%}"
+                f"agrees with {percentage(self.proposed)} of the labels, the present one with "
+                f"{percentage(self.present)}"
             )
             if self.n_equal:
                 reason += f"; {self.n_equal} more agree as well, so check the training code"

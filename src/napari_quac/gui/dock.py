@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.layout_state import read_layout, restore_layout
 from napari_quac.gui.message import Message
 from napari_quac.gui.mixed_units import MixedUnits
 from napari_quac.gui.opening import Opening
@@ -116,7 +117,8 @@ class QuacDock(DockPanels):
         add_report(self._report)
         if previous is not None:
             self.controller.announce()
-            self._restore_layout(previous.layout)
+            restore_layout(self, previous.layout)
+            self.all_samples.many_card.folder.setText(previous.layout["output"])
 
     def _prepare_lane(self) -> Callable[[], None]:
         """Return what the compute thread does first, without a reference to this object."""
@@ -268,28 +270,28 @@ class QuacDock(DockPanels):
         yield partial(self.bottom_docks.close, window_closes)
 
     def _keep_session(self) -> None:
-        keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
+        output = self.all_samples.many_card.folder.text()
+        layout = {**read_layout(self), "output": output}
+        keep_closed_session(self.viewer, ClosedSession.of(self.controller, layout))
 
     def _report(self, error: BaseException) -> None:
         """Show what went wrong in a slot."""
         self.controller.failed.emit(failure("window", "updating the window", error))
 
-    def _layout(self) -> dict[str, Any]:
-        """Return the stage, the folded sections and the folder of *Explain these*."""
-        sections = {section.button.objectName(): section.is_open for section in self._sections}
-        folder = self.all_samples.many_card.folder.text()
-        return {"stage": self.stages.current, "sections": sections, "output": folder}
-
-    def _restore_layout(self, layout: Mapping[str, Any]) -> None:
-        for section in self._sections:
-            section.set_open(layout["sections"].get(section.button.objectName(), section.is_open))
-        self.stages.show_stage(layout["stage"])
-        self.all_samples.many_card.folder.setText(layout["output"])
-
     def _on_window_closed(self) -> None:
         self.shut_down(window_closes=True)
 
-    # Qt
+    def setParent(self, parent: QWidget | None, *flags: Any) -> None:
+        """Change the parent; a dock that is taken out of its window is closed and deleted.
+
+        Qt would first give its thousand widgets the look they have outside of the window: 0.2 s.
+        """
+        if parent is not None or not self._window_watch.is_docked:
+            super().setParent(parent, *flags)
+            return
+        self.shut_down()
+        self.hide()
+        self.deleteLater()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""

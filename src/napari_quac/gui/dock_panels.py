@@ -34,7 +34,6 @@ from napari_quac.gui.plugin_settings import Defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.gui.section import Section
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column
 from napari_quac.gui.window import BottomDocks
@@ -125,5 +124,4 @@ class DockPanels(QWidget):
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
         saver = ExplanationSaver(self.session, self.all_samples.many_card.output_folder)
-        self._sections = self.findChildren(Section)
         self.close_guard = CloseGuard(self, self.session, self.training, saver)

@@ -13,18 +13,19 @@ from qtpy.QtCore import QObject, QSettings, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.data.file_names import path_exists
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, StorageError
 from napari_quac.gui.layout_state import read_layout, restore_layout
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import plain
 from napari_quac.gui.widgets import debouncer
 from napari_quac.live.choices import ReportFolder
 from napari_quac.live.connections import Connections
+from napari_quac.live.failure import failure
 from napari_quac.live.network_search import StoreNetworks, find_networks
 from napari_quac.live.plans import ROLES, inspect_recipe
 from napari_quac.live.recent import KINDS, RecentFile, RecentWork
 from napari_quac.live.session_state import SampleView, SessionState
-from napari_quac.networks.consent import Program, programs_in
+from napari_quac.networks.consent import Request, programs_in
 
 if TYPE_CHECKING:
     from napari_quac.generators.opening import RecognizedNetwork
@@ -36,7 +37,7 @@ MAX_ENTRIES, MENU_LENGTH = 10, 60
 OF_ONE_PATH = ("folder", "files", "stack")
 """Kinds of samples that are opened again by their path alone."""
 PLANS = "Plans (*.yaml *.yml);;All files (*)"
-Restored = tuple[dict[str, Any], Mapping[Any, "RecognizedNetwork"], tuple[Program, ...]]
+Restored = tuple[dict[str, Any], Mapping[Any, "RecognizedNetwork"], tuple[Request, ...]]
 KEPT = ("samples", "classifier", "generator", "settings", "sample_index", "filter_text", "sort_by",
         "sort_ascending", "shown_method", "threshold", "report_source", "class_map")  # fmt: skip
 
@@ -57,7 +58,7 @@ class Opening(QObject):
         super().__init__(dock)
         self._dock, self._settings = dock, settings
         session, results, choices = dock.session, dock.results, dock.choices
-        self.recent = self._read()
+        self.recent, self._writes_settings = self._read(), True
         self._view: SampleView | None = None
         self._displayed: SampleView | None = None
         self._save_later = debouncer(self, SAVE_AFTER_MS, self.save)
@@ -372,6 +373,17 @@ class Opening(QObject):
     def _write(self, recent: RecentWork) -> None:
         self.recent = recent
         self._settings.setValue("recent", recent.to_json())
+        self._settings.sync()
+        is_written = self._settings.status() == QSettings.Status.NoError
+        if not is_written and self._writes_settings:
+            error = StorageError(
+                f"'{self._settings.fileName()}' cannot be written, so recent files and the view of "
+                "the samples will not be there next time. Make room on the disk, or make the file "
+                "writable."
+            )
+            fault = failure("settings", "remembering recent files", error)
+            self._dock.controller.failed.emit(fault)
+        self._writes_settings = is_written  # said once
 
 
 def _short(text: str) -> str:

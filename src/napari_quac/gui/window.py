@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_quac.gui.slots import slot, slots
 
@@ -171,6 +171,15 @@ class WindowWatch(QObject):
         self._corners: dict[Any, Any] = {}
         self._has_ended = self._was_docked = False
         widget.installEventFilter(self)
+        # the application may quit before the next turn of its event loop, and by a signal
+        self._quitting = getattr(QApplication.instance(), "aboutToQuit", None)
+        if self._quitting is not None:
+            self._quitting.connect(self._on_quit)
+
+    @property
+    def is_docked(self) -> bool:
+        """True while the widget is in a dock widget."""
+        return self._was_docked and dock_of(self._widget) is not None
 
     @slot
     def watch(self) -> None:
@@ -189,6 +198,8 @@ class WindowWatch(QObject):
         """Release the window, and restore its corners unless it closes."""
         self._has_ended = True
         self._widget.removeEventFilter(self)
+        if self._quitting is not None:
+            self._quitting.disconnect(self._on_quit)
         if self._window is None:
             return
         self._window.removeEventFilter(self)
@@ -211,6 +222,10 @@ class WindowWatch(QObject):
             self.closing.emit(True)
             QTimer.singleShot(0, self._check_closed)
         return False
+
+    def _on_quit(self) -> None:
+        if not self._has_ended:
+            self.closed.emit()
 
     @slot
     def _check_closed(self) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.explain.percentage import percentage
+
 if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
 
@@ -46,7 +48,9 @@ class Accuracy:
         n_labeled = int(self.labeled.sum())
         if n_labeled:
             n_correct = int(self.correct.sum())
-            parts.append(f"{n_correct / n_labeled:.0%} correct ({n_correct} of {n_labeled})")
+            parts.append(
+                f"{percentage(n_correct / n_labeled)} correct ({n_correct} of {n_labeled})"
+            )
             parts.append(f"labeled {self._balance(self.labeled)}")
         parts.append(f"predicted {self._balance(self.predicted)}")
         if self.n_predicted < self.n_samples:
@@ -62,7 +66,7 @@ class Accuracy:
         ):
             line = f"{name}: predicted {predicted}"
             if labeled:
-                line += f", labeled {labeled}, of these {correct / labeled:.0%} correct"
+                line += f", labeled {labeled}, of these {percentage(correct / labeled)} correct"
             lines.append(line)
         return "\n".join(lines)
 
@@ -70,7 +74,7 @@ class Accuracy:
         total = max(1, int(counts.sum()))
         most_frequent = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
         shares = [
-            f"{self.class_names[number]} {counts[number] / total:.0%}"
+            f"{self.class_names[number]} {percentage(counts[number] / total)}"
             for number in (np.sort(most_frequent))
         ]
         if len(counts) > MOST_CLASSES:

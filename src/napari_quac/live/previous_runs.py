@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from napari_quac.errors import QuacError
+from napari_quac.explain.percentage import percentage
 from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families
 from napari_quac.reading import is_folder, is_regular_file, parse_json, read_json, reading_errors
@@ -84,7 +85,7 @@ class PreviousRun:
     def short(self) -> str:
         """Family, evaluation and time in a few words."""
         rate, summary = self.evaluation.conversion_rate, self.evaluation.summary
-        words = "not evaluated" if rate is None else f"converts {rate:.0%}"
+        words = "not evaluated" if rate is None else f"converts {percentage(rate)}"
         words = words if summary is None else summary.short
         return f"{GENERATORS[self.family].title} · {words} · {self.minutes:.0f} min"
 
@@ -107,8 +108,8 @@ class PreviousRun:
         if evaluation.conversion_rate is not None:
             tries, n_images = self.settings.task().TRIES, evaluation.n_images
             parts.append(
-                f"Converts {evaluation.conversion_rate:.0%} of samples{tries}, judged by an "
-                f"evaluation classifier (up to {n_images} samples per class pair)."
+                f"Converts {percentage(evaluation.conversion_rate)} of samples{tries}, judged by "
+                f"an evaluation classifier (up to {n_images} samples per class pair)."
             )
         return " ".join(parts)
 

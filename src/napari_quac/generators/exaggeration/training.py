@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
+from napari_quac.explain.percentage import percentage
 from napari_quac.generators.exaggeration.bins import (
     BinEvaluation,
     Posterior,
@@ -357,6 +358,6 @@ class ExaggerationTask(
             f"Spearman {correlation:.2f}",
             f"Spearman's correlation of desired and achieved probability is {correlation:.2f} "
             f"(median of {measures['n_images']} held-out samples), and "
-            f"{measures['flipped']:.0%} reach the other class, as judged by the classifier being "
-            "explained.",
+            f"{percentage(measures['flipped'])} reach the other class, as judged by the classifier "
+            "being explained.",
         )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
+from napari_quac.explain.percentage import percentage
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training_settings import WarpTrainingSettings
@@ -223,9 +224,10 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
     def summarize(cls, measures: Mapping[str, Any]) -> EvaluationSummary:
         """Return the effect of the simulator in words."""
         return EvaluationSummary(
-            f"switches {measures['switched']:.0%}",
-            f"The logit moves in the intended direction in {measures['sign_agreement']:.0%} of "
-            f"{measures['n_images']} held-out samples, and {measures['switched']:.0%} are "
+            f"switches {percentage(measures['switched'])}",
+            "The logit moves in the intended direction in "
+            f"{percentage(measures['sign_agreement'])} of {measures['n_images']} held-out "
+            f"samples, and {percentage(measures['switched'])} are "
             "classified as the other class, as judged by the classifier being explained; "
             f"{measures['folded']:.1%} of the field folds.",
         )

@@ -1,0 +1,162 @@
+"""Uses the window for an hour in one process, and measures what grows.
+
+``python -m tests.gui.soak --minutes 60`` performs random work in rounds. At the end of each round
+the dock is closed, all layers are removed, what is there is measured, and another dock is opened.
+It ends with 1 if work fails, an exception or a warning of Qt occurs, or something grows beyond the
+limits below after the first rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+if __name__ == "__main__":
+    os.environ["NAPARI_CONFIG"] = tempfile.mkdtemp() + "/settings.yaml"
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import napari
+import numpy as np
+import torch
+from qtpy.QtCore import QObject, QSettings, Qt
+from qtpy.QtWidgets import QApplication
+
+from gui.random_walk import Faults
+from gui.window_faults import UNFIT, Bench
+from gui.works import WORKS
+from napari_quac.gui.window import dock_of
+
+WARM_UP = 0.3
+"""Share of the rounds that is not measured: caches fill, and modules are imported."""
+LIMITS = {"memory": 25.0, "threads": 0.5, "files": 1.0, "objects": 150.0, "widgets": 5.0}
+"""Most growth in 100 actions: MB that are resident, and numbers of the others."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the process holds after a number of actions.
+
+    Attributes
+    ----------
+    actions : int
+    memory : float
+        Resident MB after garbage collections.
+    threads, files, objects, widgets : int
+        Threads, open files, objects of Qt that Python knows, and widgets of the application.
+    """
+
+    actions: int
+    memory: float
+    threads: int
+    files: int
+    objects: int
+    widgets: int
+
+
+def measure(actions: int) -> Measurement:
+    """Measure this process."""
+    for _ in range(3):
+        gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    memory = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    files = len(os.listdir("/proc/self/fd"))
+    n_objects = sum(isinstance(thing, QObject) for thing in gc.get_objects())
+    n_widgets = len(QApplication.allWidgets())
+    return Measurement(actions, memory, threading.active_count(), files, n_objects, n_widgets)
+
+
+def growth(measurements: Sequence[Measurement], name: str) -> float:
+    """Return the growth in 100 actions, by a line through the measurements after the warm-up."""
+    later = measurements[int(WARM_UP * len(measurements)) :]
+    if len(later) < 3:
+        return 0.0
+    actions = [measurement.actions for measurement in later]
+    values = [getattr(measurement, name) for measurement in later]
+    return 100 * float(np.polyfit(actions, values, 1)[0])
+
+
+def end_round(bench: Bench, actions: int) -> Measurement:
+    """Close the dock, remove all layers and files, measure, and open another dock."""
+    desk = bench.desk
+    desk.viewer.window.remove_dock_widget(dock_of(desk.dock))
+    desk.rest(0.3)
+    desk.viewer.layers.clear()
+    for path in desk.folder.iterdir():
+        if path.name.startswith(("explained", "trained", "path", "regions", "plan", "kept")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    desk.rest(2)
+    measurement = measure(actions)
+    desk.open_dock()
+    desk.rest(0.5)
+    desk.wait(lambda: desk.is_idle, "rest")
+    return measurement
+
+
+def soak(bench: Bench, minutes: float, seed: int, length: int, faults: Faults) -> list[Measurement]:
+    """Perform random work for some minutes; return the measurements after each round."""
+    rng, counts = random.Random(seed), Counter[str]()
+    names = [name for name in WORKS if name not in UNFIT]
+    measurements, actions = [], 0
+    end = time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        for name in rng.choices(names, k=length):
+            try:
+                WORKS[name].prepare(bench.desk)
+                bench.perform(name, WORKS[name], 300)
+            except TimeoutError as error:
+                faults.note(f"{name}: {error}")
+                bench.desk.dock.controller.cancel()
+            failure = bench.desk.dock.status.failure
+            if failure is not None:
+                faults.note(f"{name}: {failure.details}")
+            actions, counts[name] = actions + 1, counts[name] + 1
+            bench.desk.viewer.theme = rng.choice(["dark", "light"])
+        measurements.append(end_round(bench, actions))
+        print(measurements[-1], *faults.texts, sep="\n  ", flush=True)
+        bench.problems += faults.texts
+        faults.texts.clear()
+    print(dict(counts))
+    return measurements
+
+
+def main() -> int:
+    """Use the window, and print what grows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--length", type=int, default=10, help="actions of a round")
+    arguments = parser.parse_args()
+    warnings.simplefilter("default")
+    torch.set_num_threads(1)
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    folder = Path(tempfile.mkdtemp())
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(folder))
+    (folder / "files").mkdir()
+    bench, faults = Bench(napari.Viewer(), folder / "files"), Faults()
+    with faults.watch():
+        measurements = soak(bench, arguments.minutes, arguments.seed, arguments.length, faults)
+    n_wrong = len(bench.problems)
+    for name, limit in LIMITS.items():
+        slope = growth(measurements, name)
+        n_wrong += slope > limit
+        print(f"{name}: {slope:+.2f} in 100 actions, at most {limit}")
+    print(f"{measurements[-1].actions} actions, {len(bench.problems)} problems")
+    shutil.rmtree(folder, ignore_errors=True)
+    sys.stdout.flush()
+    os._exit(1 if n_wrong else 0)  # what napari leaves behind is not part of it
+
+
+if __name__ == "__main__":
+    main()
