@@ -22,6 +22,7 @@ import pytest
 import torch
 from PIL import Image
 
+from commands.storage_faults import FaultyDisk
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods import METHODS
 from napari_quac.stepwise import Steps
@@ -89,36 +90,10 @@ class Faults:
         if path.is_relative_to(self.folder):
             self.step(path)
 
-    @contextmanager
-    def _write(self) -> Iterator[None]:
-        """Let Python's own functions of files fail."""
-        with pytest.MonkeyPatch.context() as patch:
-            open_file = io.open  # what pathlib calls
-
-            def faulty_open(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
-                if isinstance(file, int) or not set(mode) & set("wax+"):
-                    return open_file(file, mode, *args, **options)
-                self.step_at(file)
-                return _FaultyFile(open_file(file, mode, *args, **options), file, self)
-
-            patch.setattr(io, "open", faulty_open)
-            patch.setattr(builtins, "open", faulty_open)
-            for name in ("rename", "replace", "mkdir", "link"):
-                patch.setattr(os, name, self._of_path(getattr(os, name), lambda path: path))
-            place = "/proc/self/fd/{}".format
-            patch.setattr(os, "fsync", self._of_path(os.fsync, lambda fd: os.readlink(place(fd))))
-            yield
-
-    def _of_path(self, function: Callable[..., Any], path_of: Callable[..., Any]) -> Any:
-        make_folder = os.mkdir
-
-        def call(first: Any, *args: Any, **options: Any) -> Any:
-            is_there = function is make_folder and os.path.isdir(first)  # a step without effect
-            if not is_there:
-                self.step_at(path_of(first))
-            return function(first, *args, **options)
-
-        return call
+    def _write(self) -> Any:
+        disk = FaultyDisk(self.folder)
+        disk.step = self.step_at  # type: ignore[method-assign]
+        return disk.mounted()
 
     @contextmanager
     def _read(self) -> Iterator[None]:
@@ -178,31 +153,6 @@ class Faults:
 
 def _with_nan(output: Any) -> Any:
     return output * float("nan") if isinstance(output, torch.Tensor) else output
-
-
-class _FaultyFile:
-    """A file whose writes are steps."""
-
-    def __init__(self, file: Any, path: Any, faults: Faults) -> None:
-        self._file, self._path, self._faults = file, path, faults
-
-    def write(self, content: Any) -> Any:
-        """Write half of the content before a failure, as a disk does that becomes full."""
-        try:
-            self._faults.step_at(self._path)
-        except Exception:
-            self._file.write(content[: len(content) // 2])
-            raise
-        return self._file.write(content)
-
-    def __enter__(self) -> _FaultyFile:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._file.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 # the last one is a remark about the classifier, for which a network runs, too
