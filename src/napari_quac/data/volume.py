@@ -16,7 +16,7 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
 from napari_quac.data.remote.address import Address
-from napari_quac.errors import DataError, ShapeError, is_out_of_memory, one_line
+from napari_quac.errors import DataError, QuacError, ShapeError, is_out_of_memory, one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Level:
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
-        except DataError:
+        except QuacError:
             raise
         except Exception as error:
             reason = one_line(error)

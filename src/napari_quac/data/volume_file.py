@@ -29,7 +29,7 @@ from napari_quac.data.volume_layout import (
     volume_of_array,
     zarr_arrays,
 )
-from napari_quac.errors import DataError, SeveralArraysError, one_line
+from napari_quac.errors import DataError, QuacError, SeveralArraysError, one_line
 from napari_quac.reading import (
     check_regular_file,
     is_folder,
@@ -162,7 +162,7 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
     try:
         root: Any = zarr.open(local_store(path), mode="r")
         node: Any = root[dataset] if dataset else root
-    except DataError:
+    except QuacError:
         raise
     except Exception as error:
         inside = zarr_arrays(path)
