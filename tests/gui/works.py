@@ -214,9 +214,9 @@ def unexplained(desk: Desk) -> None:
     desk.wait(lambda: desk.dock.results.prediction is not None and desk.is_idle, "a prediction")
 
 
-def unused(folder: Path, name: str) -> Path:
+def unused(folder: Path, name: str, suffix: str = "") -> Path:
     """Return a path that does not exist."""
-    return next(p for n in range(10**6) if not (p := folder / f"{name}{n}").exists())
+    return next(p for n in range(10**6) if not (p := folder / f"{name}{n}{suffix}").exists())
 
 
 def explain_many(desk: Desk) -> None:
@@ -276,7 +276,7 @@ def save_path(desk: Desk) -> None:
 
 
 def export_regions(desk: Desk) -> None:
-    desk.answer_dialog(unused(desk.folder, "regions").with_suffix(".csv"))
+    desk.answer_dialog(unused(desk.folder, "regions", ".csv"))
     desk.dock.regions.export_button.click()
 
 
@@ -294,7 +294,7 @@ def open_regions(desk: Desk) -> None:
 
 def save_plan(desk: Desk) -> None:
     desk.dock.all_samples.many_card.open()
-    desk.answer_dialog(unused(desk.folder, "plan").with_suffix(".yaml"))
+    desk.answer_dialog(unused(desk.folder, "plan", ".yaml"))
     desk.dock.all_samples.many_card._save_plan()
 
 
