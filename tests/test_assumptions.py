@@ -128,7 +128,7 @@ def situation(request: pytest.FixtureRequest, tmp_path: Path) -> Situation:
 
 
 def test_every_kind_has_a_situation() -> None:
-    elsewhere = {"conversion", "resolution"}  # test_foreign.py, test_damaged_files.py
+    elsewhere = {"conversion", "resolution", "missing blocks"}  # in tests of their own
     assert {*SITUATIONS, *OF_VOLUMES, *elsewhere} == set(ASSUMPTIONS)
 
 

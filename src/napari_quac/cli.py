@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from napari_quac import __version__
+from napari_quac import __version__, large_files
 from napari_quac.commands import (
     check,
     compare,
@@ -93,6 +93,7 @@ def _run(arguments: Sequence[str]) -> int:
         try:
             options = build_parser().parse_args([_mark_number(text) for text in arguments])
             _check_memory_limit()
+            large_files.announce = notify
             with _consent(options):
                 options.run(options)
         except SystemExit:
@@ -132,11 +133,12 @@ def _consent(options: argparse.Namespace) -> Iterator[None]:
     if options.trust:
         yield
         return
-    from napari_quac.networks.consent import consent_required, trust_named
+    from napari_quac.networks.consent import consent_required, hosts_in, trust, trust_named
 
     with consent_required():
         if options.command != "inspect":  # which describes a file before it is trusted
             trust_named(_named_paths(vars(options).values()))
+            trust(hosts_in(vars(options)))
         yield
 
 

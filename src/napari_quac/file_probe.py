@@ -26,6 +26,7 @@ from napari_quac.stepwise import check_canceled
 SECONDS = 4  # with its start, a look ends within five on an idle machine
 """Of the processor; the process also ends after a multiple of it on the clock."""
 _CLOCK = 6
+_SECONDS_PER_BYTE = 1e-7
 _START_SECONDS = 60  # for the import of PyTorch from a slow disk
 _SCRIPT = Path(__file__).with_name("file_probe_script.py")
 _DAMAGED = 3  # exit status of the script
@@ -74,7 +75,7 @@ def probe_file(
         status = path.stat()
     except (OSError, ValueError) as error:
         raise error_type(f"'{path}' cannot be read ({one_line(error)}). Check the path.") from error
-    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
     if problem := _problem_of(os.path.abspath(path), kind, part, stamp, sha256):
         raise error_type(f"'{path.name}' {problem}. {advice}")
 
@@ -88,9 +89,11 @@ def prepare_probe(kind: FileKind) -> None:
 @lru_cache(maxsize=256)
 def _problem_of(path: str, kind: FileKind, part: str, stamp: tuple[int, ...], sha256: str) -> str:
     """Return the reason why a file is refused, as the rest of a sentence; empty for none."""
+    size = stamp[-1]
     request = {
-        "kind": kind, "path": path, "part": part, "seconds": SECONDS, "clock": _CLOCK * SECONDS,
-        "size": stamp[2], "sha256": sha256, "with_torchvision": "torchvision" in sys.modules,
+        "kind": kind, "path": path, "part": part, "size": size, "sha256": sha256,
+        "seconds": SECONDS, "clock": _CLOCK * (SECONDS + size * _SECONDS_PER_BYTE),
+        "with_torchvision": "torchvision" in sys.modules,
     }  # fmt: skip
     try:
         reply = _server.ask(request) if sys.platform == "linux" else _ask_once(request)

@@ -24,6 +24,8 @@ def to_plain(setting: Any) -> Any:
         return {str(key): to_plain(entry) for key, entry in setting.items()}
     if isinstance(setting, list | tuple):
         return [to_plain(entry) for entry in setting]
+    if isinstance(setting, str):
+        return str(setting)  # YAML refuses other kinds of texts
     return setting.as_posix() if isinstance(setting, Path) else setting
 
 
@@ -32,20 +34,24 @@ def paths_in(node: Any) -> Iterator[Path]:
 
     A text counts if it names an existing file, as in parameters of methods.
     """
-    if isinstance(node, Path):
-        yield node
-    elif isinstance(node, str):
-        if is_regular_file(Path(node)):
-            yield Path(node)
-    elif is_dataclass(node) and not isinstance(node, type):
-        for entry in fields(node):
-            yield from paths_in(getattr(node, entry.name))
+    for leaf in leaves_of(node):
+        if isinstance(leaf, Path):
+            yield leaf
+        elif isinstance(leaf, str) and is_regular_file(Path(leaf)):
+            yield Path(leaf)
+
+
+def leaves_of(node: Any) -> Iterator[Any]:
+    """Yield all values in recipes, settings or a plan that do not consist of others."""
+    if is_dataclass(node) and not isinstance(node, type):
+        node = [getattr(node, entry.name) for entry in fields(node)]
     elif isinstance(node, Mapping):
-        for entry in node.values():
-            yield from paths_in(entry)
-    elif isinstance(node, list | tuple | set | frozenset):
+        node = list(node.values())
+    if isinstance(node, list | tuple | set | frozenset):
         for entry in node:
-            yield from paths_in(entry)
+            yield from leaves_of(entry)
+    else:
+        yield node
 
 
 @lru_cache(maxsize=256)

@@ -116,6 +116,27 @@ def test_pages_of_a_tiff_that_form_a_circle_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "a.tif")
 
 
+def test_a_tiff_that_is_cut_short_forms_no_circle(tmp_path: Path) -> None:
+    entries = struct.pack("<HHII", 256, 4, 1, 8) * 3  # of the last values, a page at 8
+    (tmp_path / "a.tif").write_bytes(struct.pack("<2sHIH", b"II", 42, 8, 4) + entries)
+    for read in (open_volume, read_image):
+        with pytest.raises(DataError, match="circle"):
+            read(tmp_path / "a.tif")
+
+
+def test_a_tiff_of_more_strips_than_bytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, WITH_ENDS[0], rowsperstrip=4, photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags["ImageLength"]
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<HII", content, tag.offset + 2, 4, 1, 2**31)
+    path.write_bytes(content)
+    for read in (open_volume, read_image):
+        with pytest.raises(DataError, match="536870912 strips or tiles"):
+            read(path)
+
+
 def test_pages_of_a_tiff_beyond_their_file_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", WITH_ENDS[0], compression="zlib")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:

@@ -13,7 +13,8 @@ from zarr.storage import LocalStore
 from napari_quac.data.n5 import N5Array
 from napari_quac.data.place import Transform
 from napari_quac.data.volume import Level, SpatialView, Volume
-from napari_quac.data.volume_file import open_volume, volume_from_zarr
+from napari_quac.data.volume_file import open_volume
+from napari_quac.data.volume_layout import volume_from_zarr
 from napari_quac.errors import DataError
 
 from .volumes import WITH_ENDS, CountingStore, volume_from_array, write_n5, write_ome_zarr

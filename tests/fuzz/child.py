@@ -63,6 +63,7 @@ def _work(batch: dict[str, Any], folder: Path, report: Report) -> None:
     status = 1
     try:
         reader, number = reader_of(batch["reader"]), batch["first"]
+        outcome_of(reader, write_input(folder / "warm", reader.seeds()[0]))  # starts its probe
         _limit_memory()
         start = _resident()
         report("start", os.getpid(), start, str(folder))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .clock import Clock
 from .counts import Counts
 from .inputs import GOOD, N_BYTES
 
@@ -140,18 +141,18 @@ def fuzz(
 
 def _run_batch(child: Child, batch: dict[str, Any], counts: Counts, failures: Path) -> int:
     """Return the number of the input after the last one that was read."""
-    number, begin, is_reading, problem = batch["first"], 0.0, False, ""
+    number, clock, is_reading, problem = batch["first"], Clock(), False, ""
     child.send(batch)
     while True:
         line = child.next_line(TICK if is_reading else GRACE)
         if line is None and is_reading and child.process.poll() is None:
             problem = child.excess()
-            if not problem and time.monotonic() - begin > SECONDS:
+            if not problem and clock.seconds() > SECONDS:
                 problem = f"took more than {SECONDS:.0f} s"
             if problem:
                 os.kill(child.worker, signal.SIGKILL)
                 is_reading = False
-                seconds = time.monotonic() - begin
+                seconds = clock.seconds()
             continue
         if line is None:
             raise RuntimeError(f"{batch['reader']}: the process ended, or hangs between two inputs")
@@ -161,7 +162,7 @@ def _run_batch(child: Child, batch: dict[str, Any], counts: Counts, failures: Pa
         if kind == "start":
             child.worker, child.resident, child.folder = *values[:2], Path(values[2])
         elif kind == "begin" and not problem:
-            number, begin, is_reading = values[0], time.monotonic(), True
+            number, clock, is_reading = values[0], Clock(child.worker), True
         elif kind == "end" and not problem:
             is_reading, (outcome, details, seconds, growth) = False, values[1:]
             counts.add(outcome, seconds, growth)
@@ -174,7 +175,7 @@ def _run_batch(child: Child, batch: dict[str, Any], counts: Counts, failures: Pa
             if not is_reading and not problem:
                 raise RuntimeError(f"{batch['reader']}: the source of inputs ended ({values[0]})")
             if not problem:
-                problem, seconds = f"process ended with {values[0]}", time.monotonic() - begin
+                problem, seconds = f"process ended with {values[0]}", clock.seconds()
             counts.add(problem, seconds, 0)
             _keep(child, counts, failures, number, problem, "")
             return int(number) + 1

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from napari_quac.data.name_match import split_names
+from napari_quac.data.remote.address import Address, is_address, location
+from napari_quac.errors import DataError
 
 
 def path(text: str) -> Path:
@@ -19,6 +21,20 @@ def path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("an empty text is no path")
     return Path(text)
+
+
+def volume(text: str) -> Path | Address:
+    """Read a path or an address.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is empty, or no address of a volume.
+    """
+    try:
+        return location(text) if is_address(text) else path(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def names(text: str) -> tuple[str, ...]:

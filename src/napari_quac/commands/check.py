@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     )
     parser = shared.add_command(commands, run, "check", SUMMARY, about)
     shared.add_classifier_options(parser)
-    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_sample_options(parser)
     shared.add_options(parser, "--images N  number of images [default: 60]")
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import sample_options, shared
+from napari_quac.commands import shared
 from napari_quac.commands.output import cell, notify, print_json, table
 from napari_quac.commands.score import read_pair
 from napari_quac.errors import DataError
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
     parser = shared.add_command(commands, run, "compare", summary, about)
     shared.add_classifier_options(parser)
     shared.add_options(parser, OPTIONS)
-    shared.add_options(parser, sample_options.SAMPLES_OPTION)
+    shared.add_sample_options(parser, required=False)
     shared.add_generator_options(parser)
     shared.add_options(parser, shared.QUESTION_OPTIONS)
     shared.add_settings_options(parser)
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         check_figure_path(options.figure)
     settings = _settings(options)
     is_pair = options.query is not None
-    if is_pair == bool(options.samples):
+    if is_pair == bool(options.samples or options.volume):
         raise DataError(
             "Name either one pair (--query, --generated, --source, --target), or samples "
             "(--samples, with --generator or a folder as --generated)."

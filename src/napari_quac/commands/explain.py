@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
     source = parser.add_mutually_exclusive_group()
     shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
     shared.add_generator_options(parser, source, style="latent")
-    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_sample_options(parser)
     shared.add_options(parser, shared.QUESTION_OPTIONS)
     shared.add_settings_options(parser)
     measures.add_measure_options(parser)

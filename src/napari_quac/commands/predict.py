@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = shared.add_command(commands, run, "predict", "predict the classes of samples")
     shared.add_classifier_options(parser)
-    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_sample_options(parser)
     shared.add_options(parser, PREDICT_OPTIONS)
 
 

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
 
     plan = BatchPlan.read(options.plan)
     origin = f"The plan '{options.plan}'"
-    shared.require_trust(origin, plan.classifier, plan.generator, plan.settings)
+    shared.require_trust(origin, plan.samples, plan.classifier, plan.generator, plan.settings)
     for note in plan.notes:
         notify(note)
     if options.replay is not None:

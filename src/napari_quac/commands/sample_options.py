@@ -25,12 +25,25 @@ LABEL_OPTIONS = """
     --label-pattern TEXT    labels in file names, such as '{label}_*.tif', or a regular expression
                             with one group
     """
-SAMPLES_OPTION = f"""
+SAMPLES_OPTION = """
     --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
                             npz, npy or tif with labels
+    """
+VOLUME_OPTION = """
+    --volume FILE|ADDRESS   a volume, of which patches around --points are the samples: a file or
+                            folder, or an address such as precomputed://gs://BUCKET/PATH
+    """
+POINT_OPTIONS = """
+    --points FILE           table of the points of --volume
+    --patch-size H,W|D,H,W  voxels of a patch [default: 128,128]
+    --dataset NAME          array inside of the volume, if there are several
+    --coordinates Z,Y,X     columns of the table, in the order of the axes of the volume (default:
+                            by their names)
+    --coordinate-unit voxel|nm|µm   unit of the coordinates (default: the one with the most points
+                                    inside)
+    --coordinate-order z-y-x|x-y-z  order of the columns [default: z-y-x]
     --pixel-size NM ...     pixel size of the samples in nm: one number, or one for each axis of an
                             image (z y x), so that areas and lengths are in units of length
-    {LABEL_OPTIONS.strip()}
     """
 
 
@@ -40,11 +53,37 @@ def samples_recipe(options: argparse.Namespace) -> Any:
     from napari_quac.data.image_sources import recipe_of, with_pixel_size
 
     image_range = tuple(options.image_range) if options.image_range else None
+    if options.volume is not None:
+        return _points_recipe(options, image_range)
+    if options.points is not None:
+        raise DataError("--points needs the volume that contains the points (--volume).")
     paths: list[Path] = options.samples
     recipe: Any = ImageFilesRecipe(tuple(paths), image_range)
     if len(paths) == 1:
         recipe = recipe_of(paths[0], image_range, label_options(options))
     return with_pixel_size(recipe, _pixel_size(options))
+
+
+def _points_recipe(options: argparse.Namespace, image_range: tuple[float, float] | None) -> Any:
+    """Return the recipe of patches around the points of a table."""
+    from napari_quac.data.volume_points_recipe import VolumePointsRecipe
+
+    if options.points is None:
+        raise DataError("--volume needs a table of points (--points).")
+    size = options.patch_size
+    voxel_size = _pixel_size(options)
+    return VolumePointsRecipe(
+        options.volume,
+        options.points,
+        (1,) * (3 - len(size)) + size,
+        options.dataset or "",
+        columns=options.coordinates or (),
+        label_column=options.label_column or "",
+        order=options.coordinate_order,
+        unit=options.coordinate_unit or "auto",
+        volume_voxel_size=voxel_size,
+        value_range=image_range,
+    )
 
 
 def _pixel_size(options: argparse.Namespace) -> tuple[float, ...] | None:

@@ -10,7 +10,14 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import preprocessing_options, sample_options
-from napari_quac.commands.arguments import class_map, names, path, pooling_factors, whole_numbers
+from napari_quac.commands.arguments import (
+    class_map,
+    names,
+    path,
+    pooling_factors,
+    volume,
+    whole_numbers,
+)
 from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
 from napari_quac.errors import DataError
 from napari_quac.reading import is_folder
@@ -31,7 +38,8 @@ TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), path),
     **dict.fromkeys(("N", "PIXELS"), int),
     **dict.fromkeys(("X", "LO", "HI", "NM"), float),
-    **dict.fromkeys(("A,B", "A,B,C"), names),
+    **dict.fromkeys(("A,B", "A,B,C", "Z,Y,X"), names),
+    "FILE|ADDRESS": volume,
     "A=B,C=D": class_map,
     "H,W|D,H,W": whole_numbers,
     "1x2x2,2x2x2": pooling_factors,
@@ -39,8 +47,8 @@ TYPES: dict[str, Callable[[str], Any]] = {
 """Metavar to the type of an argument; text for all others."""
 
 TRUST_OPTION = """
-    --trust  run programs (TorchScript, .pt2) that a plan or folder names; those that the command
-             itself names run without it
+    --trust  run programs (TorchScript, .pt2) and contact machines that a plan or folder names;
+             those that the command itself names need no consent
     """
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
@@ -132,16 +140,15 @@ def require_trust(origin: str, *parts: Any) -> None:
     """
     from napari_quac.networks.consent import (
         UntrustedProgramError,
+        describe,
         is_required,
-        names_of,
         programs_in,
         untrusted,
     )
 
     if is_required() and (unknown := untrusted(programs_in(*parts))):
         raise UntrustedProgramError(
-            f"{origin} names files that contain programs: {names_of(unknown)}. Add --trust if you "
-            "trust their source."
+            f"{origin} names {describe(unknown)}. Add --trust if you trust the source."
         )
 
 
@@ -179,6 +186,15 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
         name = flags.partition("|")[0].lstrip("-").replace("-", "_")
         settings |= changes.get(name, {})
         parser.add_argument(*flags.split("|"), help=help_text, **settings)
+
+
+def add_sample_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Add ``--samples`` or ``--volume``, and the options of both."""
+    group = parser.add_mutually_exclusive_group(required=required)
+    add_options(group, sample_options.SAMPLES_OPTION)
+    add_options(group, sample_options.VOLUME_OPTION)
+    add_options(parser, sample_options.POINT_OPTIONS)
+    add_options(parser, sample_options.LABEL_OPTIONS)
 
 
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:

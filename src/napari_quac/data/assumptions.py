@@ -25,6 +25,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "baseline": "no generator is there, so that an infill of the query takes its place",
     "voxel size": "no file gives voxel size, offset or unit",
     "resolution": "a coarse resolution of a volume is damaged, and not used",
+    "missing blocks": "blocks of a volume on another machine may be stored nowhere",
     "coordinates": "columns, order or unit of a table of coordinates follow from its names",
 }
 """Kind of assumption to the situation in which it is made."""

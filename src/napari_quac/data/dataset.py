@@ -11,6 +11,8 @@ from napari_quac.data.place import Place
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from napari_quac.data.remote.address import Address
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -29,7 +31,7 @@ class Sample:
         World position of the first pixel's center along each axis of ``*S``.
     unit : str or None
         The world unit, such as ``"nm"``.
-    path : Path or None
+    path : Path or Address or None
         File of the image.
     place : Place or None
         Place in the volume from which it was cut out, with all its axes and its rotation.
@@ -41,7 +43,7 @@ class Sample:
     scale: tuple[float, ...] | None = None
     translate: tuple[float, ...] | None = None
     unit: str | None = None
-    path: Path | None = None
+    path: Path | Address | None = None
     place: Place | None = None
 
 

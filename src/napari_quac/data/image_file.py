@@ -15,13 +15,16 @@ from napari_quac.data.image_array import EQUAL_COLORS, ImageArray, has_equal_col
 from napari_quac.data.npy_file import open_npy
 from napari_quac.data.picture_file import PICTURE_SUFFIXES, read_picture
 from napari_quac.data.tiff_image import read_tiff
-from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.data.tiff_pages import check_memory
+from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError, one_line
+from napari_quac.large_files import check_size
 from napari_quac.reading import check_regular_file, is_folder
 from napari_quac.storage import encode, npy_bytes, write_file
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 IMAGE_SUFFIXES = frozenset({".npy", *TIFF_SUFFIXES, *PICTURE_SUFFIXES})
 MAX_CHANNELS = 4
+_SECONDS_PER_VALUE = 1e-8
 
 PAGES = Assumption("image axes", "Pages of TIFF files are read as sections of a volume.")
 FIRST_AXIS = Assumption(
@@ -100,6 +103,9 @@ def open_image(
     notes = list(content.assumptions)
     volume = n_axes == 3 or (n_axes is None and _is_volume(content))
     array = _channels_first(content, path, 3 if volume else 2)
+    memory = array.nbytes + array.size * (12 if array.dtype.kind in "iu" else 4)
+    seconds = array.size * _SECONDS_PER_VALUE
+    check_size(path, array.nbytes, seconds, memory, path.parent)
     if has_equal_colors(content):
         notes.append(EQUAL_COLORS)
     if "Z" in content.axes:
@@ -146,10 +152,12 @@ def read_image_array(path: Path) -> ImageArray:
         )
     try:
         if suffix == ".npy":
-            content = ImageArray(np.array(open_npy(path)))
+            values = open_npy(path)
+            check_memory(path, values.nbytes)
+            content = ImageArray(np.array(values))
         else:
             content = (read_tiff if suffix in TIFF_SUFFIXES else read_picture)(path)
-    except DataError:
+    except QuacError:
         raise
     except MemoryError as error:
         raise DataError(

@@ -25,6 +25,7 @@ from napari_quac.data.image_search import (
 from napari_quac.data.label_pattern import PatternSuggestion, pattern_labels, suggest_patterns
 from napari_quac.data.label_table import ImageLabels, NoFilesError, table_labels, tables_beside
 from napari_quac.errors import DataError
+from napari_quac.large_files import time_limit
 from napari_quac.reading import is_folder
 
 ALL_SPLITS = "all"
@@ -172,6 +173,18 @@ def find_layout(
     if not is_folder(directory):
         state = "is a file" if path_exists(directory) else "does not exist"
         raise DataError(f"'{directory}' {state}. {FOLDER_ADVICE}")
+    with time_limit(directory):
+        return _find_layout(directory, split, labels, label_column, file_column, pattern)
+
+
+def _find_layout(
+    directory: Path,
+    split: str,
+    labels: Path | None,
+    label_column: str,
+    file_column: str,
+    pattern: str,
+) -> ImageLayout:
     search, folders = find_images(directory), subfolders(directory)
     if not search.images:
         files = count_of(len(search.unread), "file")

@@ -12,7 +12,7 @@ from pathlib import Path
 from napari_quac.data.file_walk import MOST_SECONDS
 from napari_quac.data.image_file import IMAGE_SUFFIXES
 from napari_quac.errors import DataError
-from napari_quac.stepwise import check_canceled
+from napari_quac.large_files import check_time, time_limit
 
 SYSTEM_NAMES = frozenset(
     {
@@ -82,7 +82,14 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
     ------
     DataError
         If the search takes longer than :data:`MOST_SECONDS` and most files are not images.
+    LargeFileError
+        If it takes that long, and the user has to agree.
     """
+    with time_limit(directory):
+        return _find_images(directory, into)
+
+
+def _find_images(directory: Path, into: Iterable[str] | None) -> ImageSearch:
     end = time.monotonic() + MOST_SECONDS
     search, seen_files, seen_folders = ImageSearch(), set[str](), set[str]()
     # folders to search, with their paths without links
@@ -97,17 +104,12 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
             target = os.path.realpath(link)
             if os.path.isdir(target):
                 waiting.append((link, target))
-            else:
+            elif os.path.exists(target) and link.suffix.lower() in IMAGE_SUFFIXES:
                 _add_file(search, link, target, seen_files)
+            else:
+                search.unread.append(link)
             continue
-        check_canceled()
         folder, real = waiting.pop(0)
-        if time.monotonic() > end and len(search.images) < len(search.unread):
-            raise DataError(
-                f"'{directory}' holds mostly other files: after {MOST_SECONDS:.0f} s of search, "
-                f"{len(search.images)} of {len(search.images) + len(search.unread)} files are "
-                "images. Choose the folder of the images itself."
-            )
         if real in seen_folders:
             search.repeated_folders.append(folder)
             continue
@@ -118,6 +120,14 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
             search.unread.append(folder)
             continue
         for entry in entries:
+            n_images, n_unread = len(search.images), len(search.unread)
+            if n_images < n_unread and time.monotonic() > end:
+                raise DataError(
+                    f"'{directory}' holds mostly other files: after {MOST_SECONDS:.0f} s of "
+                    f"search, {n_images} of {n_images + n_unread} files are images. Choose the "
+                    "folder of the images itself."
+                )
+            check_time(f"{n_images + n_unread} files")
             path = folder / entry.name
             if entry.is_symlink():
                 links.append(path)
@@ -126,8 +136,13 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
             else:
                 _add_file(search, path, os.path.join(real, entry.name), seen_files)
     for paths in (search.images, search.unread, search.repeated):
-        paths.sort()
+        paths.sort(key=_sort_key)
     return search
+
+
+def _sort_key(path: Path) -> tuple[str, ...]:
+    """Return the order of paths, which is slow to compare by itself."""
+    return tuple(map(os.path.normcase, path.parts))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -136,7 +151,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _add_file(search: ImageSearch, path: Path, real: str, seen: set[str]) -> None:
-    if path.suffix.lower() not in IMAGE_SUFFIXES or not os.path.exists(real):
+    if os.path.splitext(real)[1].lower() not in IMAGE_SUFFIXES:
         search.unread.append(path)
     elif real in seen:
         search.repeated.append(path)
@@ -147,9 +162,9 @@ def _add_file(search: ImageSearch, path: Path, real: str, seen: set[str]) -> Non
 
 def name_some(paths: Sequence[Path | str], root: Path | None = None) -> str:
     """Return up to three names for a message, such as ``a.czi, b.czi, c.czi and 4 more``."""
-    names = [str(p.relative_to(root)) if root and isinstance(p, Path) else str(p) for p in paths]
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    some, more = paths[:MAX_NAMES], len(paths) - MAX_NAMES
+    names = [str(p.relative_to(root)) if root and isinstance(p, Path) else str(p) for p in some]
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
 def count_of(n: int, noun: str, plural: str = "") -> str:

@@ -12,6 +12,7 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_search import count_of, is_ignored, is_split_name, name_some
 from napari_quac.data.table_text import MISSING, is_number, read_text_table
 from napari_quac.errors import DataError
+from napari_quac.large_files import check_time
 from napari_quac.reading import is_regular_file
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
@@ -227,6 +228,7 @@ class FileIndex:
         self._positions: defaultdict[str, set[int]] = defaultdict(set)
         self._numbers: defaultdict[int, set[int]] = defaultdict(set)
         for position, image in enumerate(images):
+            check_time(f"{len(images)} images")
             self._add(position, PurePosixPath(root.name, image.relative_to(root).as_posix()))
 
     @classmethod
@@ -245,6 +247,7 @@ class FileIndex:
 
     def find(self, text: str) -> int | None:
         """Return the position of the image that a text names; None if there is none, or several."""
+        check_time()
         path = PurePosixPath(text.strip().replace("\\", "/").removeprefix("./"))
         if not path.name:
             return None

@@ -25,6 +25,7 @@ from napari_quac.data.label_table import read_table, row_labels, sort_names
 from napari_quac.data.npy_file import open_npy
 from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
+from napari_quac.large_files import check_size
 from napari_quac.reading import (
     WRONG_KINDS,
     check_regular_file,
@@ -37,6 +38,8 @@ IMAGE_KEYS = ("images", "image", "x", "data", "imgs", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
 NAME_KEYS = ("class_names", "label_names", "classes")
 STACK_SUFFIXES = frozenset({".npy", ".npz", ".tif", ".tiff"})
+
+_SECONDS_PER_BYTE = 1e-8  # of packed images
 
 
 class LabeledStack(ImageStack):
@@ -196,6 +199,10 @@ class LabeledStackRecipe:
                     f"'{self.path.name}' has no array 'images', but {name_some(archive.files)}. "
                     "Save it as images and labels."
                 )
+            members = archive.zip.infolist() if archive.zip is not None else []
+            keys = {key for key, _ in pairs}
+            size = sum(m.file_size for m in members if m.filename.removesuffix(".npy") in keys)
+            check_size(self.path, size, size * _SECONDS_PER_BYTE, 2 * size)
             try:
                 images = np.concatenate([archive[key] for key, _ in pairs])
                 labels = [

@@ -26,8 +26,12 @@ from napari_quac.data.table_text import (
 )
 from napari_quac.errors import DataError, shorten
 from napari_quac.file_probe import probe_file
+from napari_quac.large_files import check_size
 from napari_quac.reading import check_regular_file, is_folder, is_regular_file, reading_errors
+from napari_quac.stepwise import check_canceled
 
+_SECONDS_PER_BYTE, _MEMORY_PER_BYTE = 7e-8, 22  # measured with a million rows
+_SECONDS_PER_CELL, _MEMORY_PER_CELL = 3e-7, 100
 MAX_CELLS = 30_000_000
 EXACT = 2.0**53
 """Above this number, floats do not represent all whole numbers."""
@@ -363,6 +367,8 @@ def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], fr
             f"'{path.name}' needs pyarrow: pip install 'napari-quac[tables]', or export it as CSV."
         ) from error
     advice = "Export it again, or as CSV."
+    size = check_regular_file(path)
+    check_size(path, size, size * _SECONDS_PER_BYTE, size * _MEMORY_PER_BYTE)
     probe_file(path, "feather" if suffix == ".feather" else "parquet", advice=advice)
     columns: dict[str, tuple[str, ...]] = {}
     inexact = set()
@@ -375,9 +381,12 @@ def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], fr
                 f"'{path.name}' has {table.num_rows} rows and {table.num_columns} columns, more "
                 f"than {MAX_CELLS} cells. Export those of interest."
             )
+        n_cells = table.num_rows * table.num_columns
+        check_size(path, size, n_cells * _SECONDS_PER_CELL, n_cells * _MEMORY_PER_CELL)
         for name, column in zip(table.column_names, table.columns, strict=True):
             if name in columns:
                 raise DataError(same_names_sentence(path, name))
+            check_canceled()
             values = column.to_pylist()  # whole numbers stay whole
             columns[name] = tuple(map(_as_text, values))
             if any(isinstance(number, float) and abs(number) >= EXACT for number in values):

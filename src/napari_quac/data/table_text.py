@@ -10,6 +10,7 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 
 from napari_quac.data.csv_output import unescape_formula
 from napari_quac.errors import DataError, shorten
+from napari_quac.large_files import check_size
 from napari_quac.reading import read_bytes
+from napari_quac.stepwise import check_canceled
 
 MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
 """Spellings of missing values, in lower case."""
 
 MAX_BYTES = 1 << 28
 MAX_CELLS = 30_000_000
+_SECONDS_PER_BYTE, _MEMORY_PER_BYTE = 1e-7, 17  # measured with a million rows
 MAX_DAMAGED = 0.05
 """Share of the rows of a table that can be skipped."""
 MAX_VECTOR = 1000  # characters
@@ -68,7 +72,9 @@ def read_text_table(
     DataError
         If it cannot be read, or has no column names.
     """
-    lines, n_skipped, named_separator = _without_comments(_decoded(path))
+    text = _decoded(path)
+    check_size(path, len(text), len(text) * _SECONDS_PER_BYTE, len(text) * _MEMORY_PER_BYTE)
+    lines, n_skipped, named_separator = _without_comments(text)
     if sum(map(lines.count, ",;\t\n")) > MAX_CELLS:
         raise DataError(f"'{path.name}' has more than {MAX_CELLS} cells. Export fewer columns.")
     head = next((line for line in lines.split("\n") if line.strip()), "")
@@ -82,6 +88,7 @@ def read_text_table(
     numbers: list[int] = []
     try:
         for row in reader:
+            check_canceled()
             cells = [unescape_formula(cell.strip()) for cell in row]
             if separator == " " and cells and not cells[-1]:
                 cells.pop()  # a blank at the end of the line
@@ -125,6 +132,10 @@ def numbers_in(
         If a text is not a number; the message names column and row.
     """
     comma = has_decimal_commas(texts, separator)
+    with suppress(ValueError):  # the usual case, ten times as fast
+        numbers = np.fromiter(map(float, () if comma else texts), np.float64)
+        if len(numbers) == len(texts) and np.isfinite(numbers).all():
+            return numbers
     numbers = np.empty(len(texts), dtype=np.float64)
     problems = []
     for row, text in enumerate(texts):
@@ -158,8 +169,12 @@ def split_vectors(columns: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, .
     """
     split: dict[str, tuple[str, ...]] = {}
     for name, values in columns.items():
-        present = [text for text in values if text.strip().lower() not in MISSING]
-        lengths = {len(_vector(text)) for text in present}
+        lengths: set[int] = set()
+        for text in values:
+            if text.strip().lower() not in MISSING:
+                lengths.add(len(_vector(text)))
+            if len(lengths) > 1 or not lengths <= {2, 3}:
+                break  # tables of millions of rows are rarely vectors
         if len(lengths) != 1 or not lengths <= {2, 3}:
             split[name] = values
             continue

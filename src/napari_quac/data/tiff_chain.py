@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from napari_quac.data.links import require_inside
 from napari_quac.errors import DataError
+from napari_quac.large_files import check_time, time_limit
 from napari_quac.reading import check_regular_file, is_regular_file
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 """Type of a tag to the bytes of one value."""
+_INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 MAX_TAGS = 4096
 ALONE = {"is_mmstack": False, "is_ndtiff": False}
 """Options of tifffile: the other files of a Micro-Manager folder are opened by the user."""
@@ -73,7 +75,7 @@ def check_chain(path: Path) -> None:
         As for :func:`open_tiff_file`.
     """
     size = check_regular_file(path)
-    with path.open("rb") as file:
+    with time_limit(path), path.open("rb") as file:
         head = file.read(16)
         order = {b"II": "<", b"MM": ">"}.get(head[:2])
         if order is None or len(head) < 16:
@@ -88,15 +90,30 @@ def check_chain(path: Path) -> None:
             if offset in visited:
                 raise ValueError("its pages form a circle")
             visited.add(offset)
+            check_time(f"{len(visited)} pages")
             file.seek(offset)
             n_tags = struct.unpack(order + count, file.read(n_head))[0]
             content = file.read(n_tags * entry.size + n_pointer) if n_tags <= MAX_TAGS else b""
-            if len(content) < n_tags * entry.size + n_pointer:
+            if len(content) < n_pointer:
                 return  # the last page is damaged; tifffile ends there as well
-            tags = content[: n_tags * entry.size]
-            for _, kind, n_values, _ in entry.iter_unpack(tags):
+            tags, numbers = content[: min(n_tags, len(content) // entry.size) * entry.size], {}
+            for code, kind, n_values, value in entry.iter_unpack(tags):
                 n_bytes = n_values * _SIZES.get(kind, 0)
                 n_value_bytes += n_bytes if n_bytes <= size else 0  # refused by tifffile
+                if n_values == 1 and kind in _INTEGERS:
+                    numbers[code] = struct.unpack_from(order + _INTEGERS[kind], value)[0]
             if n_value_bytes > _SHARED * size + (1 << 20):
                 raise ValueError(f"{size} bytes declare {n_value_bytes} bytes of tags")
+            if (n_parts := _number_of_parts(numbers)) > max(size, 1 << 16):
+                raise ValueError(f"{size} bytes declare {n_parts} strips or tiles")
+            # of a page that is cut short, tifffile takes the last bytes as the place of the next
             offset = struct.unpack(order + pointer, content[-n_pointer:])[0]
+
+
+def _number_of_parts(numbers: Mapping[int, int]) -> int:
+    """Return the strips or tiles of a page, for each of which tifffile makes an entry."""
+    width, length = numbers.get(256, 0), numbers.get(257, 0)
+    tile_width, tile_length = numbers.get(322, 0), numbers.get(323, 0)
+    if tile_width and tile_length:
+        return -(-width // tile_width) * -(-length // tile_length)
+    return -(-length // max(numbers.get(278, length), 1))

@@ -20,11 +20,11 @@ from napari_quac.data.image_array import (
 from napari_quac.data.tiff_chain import open_tiff_file
 from napari_quac.data.tiff_pages import (
     LARGEST_RATIO,
-    MAX_BYTES,
     PACKED_BYTES,
     TIME,
     TiffLayout,
     blacken,
+    check_memory,
     color_palette,
     find_layout,
     gray_palette,
@@ -34,7 +34,7 @@ from napari_quac.data.tiff_pages import (
     white_value,
     widen,
 )
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.errors import ShapeError
 
 MAX_CHANNELS = 4
 CHANNELS_FIRST = Assumption(
@@ -70,11 +70,7 @@ def read_tiff(path: Path) -> ImageArray:
         n_bytes = math.prod(layout.shape) * keyframe.dtype.itemsize
         if n_bytes > max(PACKED_BYTES, LARGEST_RATIO * path.stat().st_size):
             raise ValueError(f"{path.stat().st_size} bytes declare {n_bytes} bytes of pixels")
-        if n_bytes > MAX_BYTES:
-            raise DataError(
-                f"'{path.name}' holds {n_bytes >> 20} MB of pixels, more than an image in memory "
-                f"may have ({MAX_BYTES >> 20} MB). Open it as a volume."
-            )
+        check_memory(path, n_bytes)
         notes = [*layout.assumptions, *orientation_assumption(orientation_of(keyframe))]
         axes, values = _without_short_axes(layout.axes, _read_values(file, layout))
         mode = "".join(keyframe.photometric.name.split()) + " with alpha"

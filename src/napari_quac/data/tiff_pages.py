@@ -43,6 +43,21 @@ PACKED_BYTES = 1 << 26
 _NATIVE_BITS = (8, 16, 32, 64)
 
 
+def check_memory(path: Path, n_bytes: int) -> None:
+    """Refuse an image that does not belong into memory.
+
+    Raises
+    ------
+    DataError
+        If its pixels have more than :data:`MAX_BYTES`.
+    """
+    if n_bytes > MAX_BYTES:
+        raise DataError(
+            f"'{path.name}' holds {n_bytes >> 20} MB of pixels, more than an image in memory "
+            f"may have ({MAX_BYTES >> 20} MB). Open it as a volume."
+        )
+
+
 @dataclass(frozen=True)
 class TiffLayout:
     """The pages of a file that hold the image.

@@ -28,7 +28,7 @@ from napari_quac.data.tiff_pages import (
 )
 from napari_quac.data.volume import check_channel
 from napari_quac.data.volume_metadata import Grid
-from napari_quac.errors import DataError, ShapeError, one_line
+from napari_quac.errors import DataError, QuacError, ShapeError, one_line
 
 LARGE_PAGE = 32 * 2**20
 """Bytes; larger tiled pages are read tile by tile."""
@@ -86,7 +86,7 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
             series = None if layout.series is None else file.series[layout.series]
             contiguous = series is not None and series.dataoffset is not None
             grid = read_tiff_grid(file, 2 if stack_axis is None else 3)
-    except DataError:
+    except QuacError:
         raise
     except Exception as error:
         raise DataError(

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
-from napari_quac.errors import DataError, ShapeError, is_out_of_memory, one_line
+from napari_quac.data.remote.address import Address
+from napari_quac.errors import DataError, QuacError, ShapeError, is_out_of_memory, one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ class Level:
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
-        except DataError:
+        except QuacError:
             raise
         except Exception as error:
             reason = one_line(error)
@@ -180,8 +181,8 @@ class Volume:
         Shown to the user.
     unit : str or None
         World unit of length, such as ``"nm"``; None if unknown.
-    path : Path or None
-        File or folder of the volume.
+    path : Path or Address or None
+        File or folder of the volume, or its address on another machine.
     n_channels : int
         Channels of the file, of which this is one.
     assumptions : tuple of Assumption
@@ -191,7 +192,7 @@ class Volume:
     levels: tuple[Level, ...]
     name: str
     unit: str | None = None
-    path: Path | None = None
+    path: Path | Address | None = None
     n_channels: int = 1
     assumptions: tuple[Assumption, ...] = ()
 

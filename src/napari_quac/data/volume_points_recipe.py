@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import NM_PER_UNIT, grouped_digits
 from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, TableUnit
+from napari_quac.data.remote.address import Location
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.errors import DataError
@@ -190,7 +191,7 @@ class VolumePointsRecipe:
 
     Attributes
     ----------
-    volume : Path
+    volume : Path or Address
         See :func:`~napari_quac.data.volume_file.open_volume`.
     points : Path
         See :func:`~napari_quac.data.point_table.read_point_table`.
@@ -219,7 +220,7 @@ class VolumePointsRecipe:
         Pad patches that extend beyond the volume with zeros, or skip them.
     """
 
-    volume: Path
+    volume: Location
     points: Path
     size: tuple[int, ...] = (1, 128, 128)
     dataset: str = ""

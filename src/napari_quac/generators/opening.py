@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_quac.networks.checkpoint import Inspection
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.networks.consent import Program
+    from napari_quac.networks.consent import Request
     from napari_quac.networks.generator import Generator
 
 Role = Literal["classifier", "generator"]
@@ -36,7 +36,7 @@ class RecognizedNetwork:
     role : "classifier" or "generator"
     recipe : ClassifierRecipe or GeneratorFamily
         Loads it.
-    programs : tuple of Program
+    programs : tuple of Request
         Those in its files, which are run only with the consent of the user.
     findings : tuple of str
         Sentences for the card.
@@ -44,7 +44,7 @@ class RecognizedNetwork:
 
     role: Role
     recipe: Any
-    programs: tuple[Program, ...] = ()
+    programs: tuple[Request, ...] = ()
     findings: tuple[str, ...] = ()
 
     @property

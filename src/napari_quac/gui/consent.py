@@ -16,7 +16,7 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Priority
-from napari_quac.networks.consent import Program, names_of, programs_in, trust, untrusted
+from napari_quac.networks.consent import Request, describe, programs_in, trust, untrusted
 from napari_quac.serialize import paths_in
 
 YES, NO = "Trust and use", "Do not use"
@@ -24,7 +24,7 @@ YES, NO = "Trust and use", "Do not use"
 
 @dataclass(frozen=True)
 class _Question:
-    programs: tuple[Program, ...]
+    programs: tuple[Request, ...]
     use: Callable[[], None]
 
 
@@ -53,14 +53,14 @@ class ConsentCard(QWidget):
         for event in (choices.events.settings, choices.events.generator):
             event.connect(self._on_choice)
 
-    def ask(self, origin: str, programs: Sequence[Program], use: Callable[[], None]) -> None:
+    def ask(self, origin: str, programs: Sequence[Request], use: Callable[[], None]) -> None:
         """Call ``use`` once all programs are trusted; ask if some are not.
 
         Parameters
         ----------
         origin : str
             Names where the programs are named, such as ``the plan 'plan.yaml'``.
-        programs : sequence of Program
+        programs : sequence of Request
             As they were read; an exchanged file is refused when it is loaded.
         use : callable
             Continues the work.
@@ -70,17 +70,16 @@ class ConsentCard(QWidget):
             use()
             return
         self._question = _Question(unknown, use)
-        several = len({program.path for program in unknown}) > 1
-        kind = "files that contain programs" if several else "a file that contains a program"
+        it = "them" if len(unknown) > 1 else "it"
         self.card.ask(
-            f"{origin[:1].upper()}{origin[1:]} names {kind}: {names_of(unknown)}. Use "
-            f"{'them' if several else 'it'} only if you trust the source.",
+            f"{origin[:1].upper()}{origin[1:]} names {describe(unknown)}. Use {it} only if you "
+            "trust the source.",
             YES,
             NO,
         )
         self.asked.emit()
 
-    def remember(self, programs: Sequence[Program]) -> None:
+    def remember(self, programs: Sequence[Request]) -> None:
         """Trust programs, also in later sessions."""
         try:
             trust(programs, remember=True)
@@ -104,7 +103,7 @@ class ConsentCard(QWidget):
         if set(paths_in(choice)) <= set(files):
             return
 
-        def ask(programs: tuple[Program, ...]) -> None:
+        def ask(programs: tuple[Request, ...]) -> None:
             if untrusted(programs):
                 self.ask("a parameter", programs, lambda: None)
 

@@ -25,6 +25,9 @@ from napari_quac.gui.slots import slots
 from napari_quac.gui.text import grouped
 from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow
 
+REMOTE = "napari_quac_remote_volume"
+"""Key of the metadata with the volume on another machine of which a layer is an overview."""
+
 
 @slots
 class LayerMenu(Menu):
@@ -153,13 +156,16 @@ def volume_of_layer(layer: Any) -> Volume:
     Parameters
     ----------
     layer : napari Image layer
-        Read lazily.
+        Read lazily. For the overview of a volume on another machine, that volume.
 
     Raises
     ------
     DataError
         If its axes have different units.
     """
+    if REMOTE in layer.metadata:
+        remote: Volume = layer.metadata[REMOTE]
+        return remote
     base = transform_of(layer)
     arrays = list(layer.data) if layer.multiscale else [layer.data]
     factors = np.asarray(layer.downsample_factors, float) if layer.multiscale else np.ones((1, 0))
@@ -241,6 +247,24 @@ def layer_of_volume(volume: Volume) -> tuple[Any, dict[str, Any]]:
     if len(arrays) > 1:
         return arrays, {**look, "multiscale": True}
     return arrays[0], {**look, "multiscale": False}
+
+
+def placement_of(image: Any) -> dict[str, Any]:
+    """Return the arguments that place a layer in the finest voxels of an image layer."""
+    if REMOTE in image.metadata:
+        transform = volume_of_layer(image).finest.transform
+        place = {"scale": transform.scale, "translate": transform.translate}
+    else:
+        place = {"scale": image.scale, "translate": image.translate, "rotate": image.rotate,
+                 "shear": image.shear, "affine": image.affine}  # fmt: skip
+    return {**place, "units": image.units}
+
+
+def point_look(volume: Volume) -> dict[str, Any]:
+    """Return the look of points, with a size that is visible and does not cover a synapse."""
+    size = 40.0 if min(volume.finest.shape[-2:]) > 400 else 12.0
+    return {"size": size, "face_color": "transparent", "border_color": "yellow",
+            "border_width": 0.08}  # fmt: skip
 
 
 def missing_unit(layer: Any, volume: Volume) -> str:

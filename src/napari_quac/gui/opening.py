@@ -25,7 +25,7 @@ from napari_quac.live.network_search import StoreNetworks, find_networks
 from napari_quac.live.plans import ROLES, inspect_recipe
 from napari_quac.live.recent import KINDS, RecentFile, RecentWork
 from napari_quac.live.session_state import SampleView, SessionState
-from napari_quac.networks.consent import Program, programs_in
+from napari_quac.networks.consent import Request, programs_in
 
 if TYPE_CHECKING:
     from napari_quac.generators.opening import RecognizedNetwork
@@ -37,7 +37,7 @@ MAX_ENTRIES, MENU_LENGTH = 10, 60
 OF_ONE_PATH = ("folder", "files", "stack")
 """Kinds of samples that are opened again by their path alone."""
 PLANS = "Plans (*.yaml *.yml);;All files (*)"
-Restored = tuple[dict[str, Any], Mapping[Any, "RecognizedNetwork"], tuple[Program, ...]]
+Restored = tuple[dict[str, Any], Mapping[Any, "RecognizedNetwork"], tuple[Request, ...]]
 KEPT = ("samples", "classifier", "generator", "settings", "sample_index", "filter_text", "sort_by",
         "sort_ascending", "shown_method", "threshold", "report_source", "class_map")  # fmt: skip
 

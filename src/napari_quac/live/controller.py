@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psygnal import EmissionInfo, Signal
 
+from napari_quac.large_files import LargeFileError, allow
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.job_runner import JobRunner
@@ -54,6 +55,7 @@ class Controller(JobRunner):
         self._outdated: dict[str, set[str]] = {}
         self._requested: dict[str, None] = {}
         self._is_evaluating = False
+        self._repetitions: dict[str, Callable[[], None]] = {}
         self.last_working = dict(previous.last_working) if previous is not None else {}
         self._announced, self._is_restoring = "", previous is not None
         self._unfinished = previous.unfinished if previous is not None else ()
@@ -102,11 +104,34 @@ class Controller(JobRunner):
         """Run a function in the lane; the previous failure of its slot is obsolete.
 
         ``inputs`` are choices and results whose change makes the outcome obsolete; the job is
-        stopped then.
+        stopped then. A file that is too large to be read without a question is a failure that
+        ``on_failed`` does not receive; see :meth:`read_large`.
         """
         self.problems.remove(slot)
         self._inputs[slot] = inputs
-        super().run(slot, status_text, start, on_done, on_failed, on_progress, priority)
+        self._repetitions.pop(slot, None)
+
+        def repeat() -> None:
+            self.run(slot, status_text, start, on_done, on_failed, on_progress, priority, inputs)
+
+        def report(error: BaseException) -> None:
+            if isinstance(error, LargeFileError):
+                self._repetitions[slot] = repeat
+            if isinstance(error, LargeFileError) or on_failed is None:
+                self.failed.emit(failure(slot, status_text, error))
+            else:
+                on_failed(error)
+
+        super().run(slot, status_text, start, on_done, report, on_progress, priority)
+
+    def read_large(self) -> None:
+        """Read the large file of the last failure after all: the user agreed."""
+        failures = [f for f in self.problems.by_slot.values() if f.slot in self._repetitions]
+        if failures and isinstance(error := failures[-1].error, LargeFileError):
+            allow(error.path)
+            repeat = self._repetitions.pop(failures[-1].slot)
+            self.problems.remove(failures[-1].slot)
+            repeat()
 
     def request(self, name: str) -> bool:
         """Start an on-demand rule; False if an input is missing."""
@@ -236,6 +261,8 @@ class Controller(JobRunner):
             keeps = isinstance(rule, OnDemand) or rule.partial_to == name
             if not self._roll_back(name, rule) and not keeps:
                 self._values.clear(name)
+            if isinstance(error, LargeFileError):
+                self._repetitions[name] = partial(self._repeat, name, rule, arguments)
             self.failed.emit(failure(name, rule.status_text, error))
 
         def on_progress(step: Progress) -> None:
@@ -249,7 +276,19 @@ class Controller(JobRunner):
                 on_done(outcome)
                 return
         start = partial(rule.function, **arguments)
-        self.run(name, rule.status_text, start, on_done, on_failed, on_progress, rule.priority)
+        self.problems.remove(name)
+        self._inputs[name] = ()
+        super().run(name, rule.status_text, start, on_done, on_failed, on_progress, rule.priority)
+
+    def _repeat(self, name: str, rule: Job, arguments: Mapping[str, Any]) -> None:
+        """Return to the choices of a job, and start it again."""
+        with self._evaluation():
+            for part in CHOICES.intersection(rule.inputs):
+                self._values[part] = arguments[part]
+            if not isinstance(rule, OnDemand):
+                self._outdated.setdefault(name, set())
+        if isinstance(rule, OnDemand):
+            self.request(name)
 
     def _roll_back(self, name: str, rule: Job) -> bool:
         """Restore the last working choices of a job that depends on choices only."""

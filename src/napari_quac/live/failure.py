@@ -16,6 +16,7 @@ ACTIONS: Mapping[str, str] = {
     "use_samples": "Use",
     "use_points": "Use points",
     "resume": "Resume",
+    "read_large": "Read it",
 }
 """Buttons inside of messages; :meth:`napari_quac.live.session.Session.perform` performs them."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from napari_quac.large_files import require_questions
 from napari_quac.networks.consent import require_consent
 from napari_quac.stepwise import Canceled, Progress, Steps, cancelable
 
@@ -197,6 +198,7 @@ class Lane:
             self._after._thread.join()
             self._after = None
         require_consent()
+        require_questions()
         if self._prepare is not None:
             try:
                 self._prepare()

@@ -10,7 +10,7 @@ from typing import Protocol
 from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
-from napari_quac.networks.consent import Program, UntrustedProgramError, names_of, untrusted
+from napari_quac.networks.consent import Request, UntrustedProgramError, describe, untrusted
 
 
 class NetworkOpener(Protocol):
@@ -23,7 +23,7 @@ class NetworkOpener(Protocol):
         """Use a file that was inspected before."""
 
     def with_consent(
-        self, origin: str, programs: Sequence[Program], use: Callable[[], None]
+        self, origin: str, programs: Sequence[Request], use: Callable[[], None]
     ) -> None:
         """Call ``use`` once the user has agreed to run all of these programs.
 
@@ -31,7 +31,7 @@ class NetworkOpener(Protocol):
         ----------
         origin : str
             Names where the programs are named, such as ``the plan 'plan.yaml'``.
-        programs : sequence of Program
+        programs : sequence of Request
             Without untrusted ones, the work continues at once.
         use : callable
             Continues the work.
@@ -63,15 +63,15 @@ class TrustedNetworks:
         )
 
     def with_consent(
-        self, origin: str, programs: Sequence[Program], use: Callable[[], None]
+        self, origin: str, programs: Sequence[Request], use: Callable[[], None]
     ) -> None:
         """Call ``use`` if all programs are trusted, else fail."""
         if not (unknown := untrusted(programs)):
             use()
             return
         error = UntrustedProgramError(
-            f"{origin[:1].upper()}{origin[1:]} contains a program ({names_of(unknown)}), which "
-            "needs your consent to run. If you trust its source, pass it to "
+            f"{origin[:1].upper()}{origin[1:]} names {describe(unknown)}, which "
+            "needs your consent. If you trust the source, pass it to "
             "napari_quac.networks.consent.trust."
         )
         self._controller.failed.emit(failure("consent", "opening a network", error))

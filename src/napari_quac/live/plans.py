@@ -16,7 +16,7 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
     from napari_quac.generators.opening import RecognizedNetwork, Role
-    from napari_quac.networks.consent import Program
+    from napari_quac.networks.consent import Request
 
 ROLES: tuple[Role, Role] = ("classifier", "generator")
 
@@ -30,7 +30,7 @@ class OpenedPlan:
     plan : BatchPlan
     classifier, generator : RecognizedNetwork
         With the recipes of the plan.
-    programs : tuple of Program
+    programs : tuple of Request
         Those of both networks and of the parameters of methods, which are run only with the
         consent of the user.
     """
@@ -38,7 +38,7 @@ class OpenedPlan:
     plan: BatchPlan
     classifier: RecognizedNetwork
     generator: RecognizedNetwork
-    programs: tuple[Program, ...] = ()
+    programs: tuple[Request, ...] = ()
 
 
 def plan_from(choices: Choices, results: Results, output: Path) -> BatchPlan:
@@ -121,7 +121,7 @@ def open_plan(path: Path) -> OpenedPlan:
 
     plan = BatchPlan.read(path)
     networks = {role: inspect_recipe(role, getattr(plan, role)) for role in ROLES}
-    programs = programs_in(plan.classifier, plan.generator, plan.settings)
+    programs = programs_in(plan.samples, plan.classifier, plan.generator, plan.settings)
     return OpenedPlan(plan, networks["classifier"], networks["generator"], programs)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_quac import large_files
 from napari_quac.errors import QuacError
 from napari_quac.explain.methods import METHODS
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
@@ -147,6 +148,8 @@ class Session:
             self.controller.request("predictions")
         elif action == "resume":
             self.controller.resume()
+        elif action == large_files.ACTION:
+            self.controller.read_large()
         elif action == "other_question":
             from napari_quac.explain.question import resolve_source_basis
 

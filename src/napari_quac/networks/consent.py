@@ -1,4 +1,4 @@
-"""Programs in files, and the consent of the user to run them.
+"""Programs in files and hosts that files name, and the consent of the user to run or contact them.
 
 A program is trusted by the SHA-256 of its content. Where consent is required, as in the compute
 thread of a window and in every command, the loader compares the bytes that it is about to run with
@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from napari_quac.data.file_names import path_exists
+from napari_quac.data.remote.address import Address
+from napari_quac.data.remote.hosts import hosts_restricted, restrict_hosts
 from napari_quac.errors import CheckpointError
 from napari_quac.reading import is_regular_file
-from napari_quac.serialize import paths_in
+from napari_quac.serialize import leaves_of, paths_in
 
 PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only
 _is_required: ContextVar[bool] = ContextVar("consent is required", default=False)
@@ -45,6 +47,33 @@ class Program:
     path: Path
     sha256: str
 
+    @property
+    def key(self) -> str:
+        """Text that is kept of an answer."""
+        return self.sha256
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine that a file asks to contact.
+
+    Attributes
+    ----------
+    name : str
+        Its address, such as ``"storage.googleapis.com"``.
+    """
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Text that is kept of an answer."""
+        return f"host:{self.name}"
+
+
+Request: TypeAlias = Program | Host
+"""A program or host to which a user agrees or not."""
+
 
 class UntrustedProgramError(CheckpointError):
     """A program that the user has not agreed to run."""
@@ -60,8 +89,8 @@ def is_program(path: Path) -> bool:
         return False
 
 
-def programs_in(*parts: Any) -> tuple[Program, ...]:
-    """Return the programs in all files that recipes and settings name.
+def programs_in(*parts: Any) -> tuple[Request, ...]:
+    """Return the programs in all files that recipes and settings name, and the hosts.
 
     Parameters
     ----------
@@ -72,7 +101,14 @@ def programs_in(*parts: Any) -> tuple[Program, ...]:
     for part in parts:
         if hasattr(part, "paths"):
             paths += map(Path, part.paths())
-    return tuple(program for path in dict.fromkeys(paths) for program in _programs_at(path))
+    programs = [program for path in dict.fromkeys(paths) for program in _programs_at(path)]
+    return (*programs, *hosts_in(*parts))
+
+
+def hosts_in(*parts: Any) -> tuple[Host, ...]:
+    """Return the machines at the addresses that recipes, settings or arguments name."""
+    hosts = [leaf.host for leaf in leaves_of(parts) if isinstance(leaf, Address)]
+    return tuple(Host(name) for name in dict.fromkeys(hosts) if name)
 
 
 def _programs_at(path: Path) -> Iterator[Program]:
@@ -89,12 +125,12 @@ def _programs_at(path: Path) -> Iterator[Program]:
         yield Program(path, file_hash(file))
 
 
-def trust(programs: Iterable[Program], remember: bool = False) -> None:
-    """Run these programs from now on.
+def trust(programs: Iterable[Request], remember: bool = False) -> None:
+    """Run these programs, and contact these hosts, from now on.
 
     Parameters
     ----------
-    programs : iterable of Program
+    programs : iterable of Program or Host
         As they were when the user agreed.
     remember : bool
         Also in later sessions and commands of this user.
@@ -106,13 +142,14 @@ def trust(programs: Iterable[Program], remember: bool = False) -> None:
     """
     programs = tuple(programs)
     with _lock:
-        _trusted.update(program.sha256 for program in programs)
-        _trusted_paths.update({program.path.absolute(): program.sha256 for program in programs})
+        _trusted.update(program.key for program in programs)
+        files = [program for program in programs if isinstance(program, Program)]
+        _trusted_paths.update({program.path.absolute(): program.sha256 for program in files})
     if remember and programs:
         file = answers_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as answers:
-            answers.writelines(f"{program.sha256}\n" for program in programs)
+            answers.writelines(f"{program.key}\n" for program in programs)
 
 
 def trust_named(paths: Iterable[Path]) -> None:
@@ -129,11 +166,15 @@ def trusted_hashes() -> frozenset[str] | None:
     return frozenset(_trusted | _remembered())
 
 
-def untrusted(programs: Iterable[Program]) -> tuple[Program, ...]:
-    """Return those of some programs that the user has not agreed to run."""
+def untrusted(programs: Iterable[Request]) -> tuple[Request, ...]:
+    """Return those of some programs and hosts that the user has not agreed to."""
     _trust_named_files()
     trusted = _trusted | _remembered()
-    return tuple(program for program in programs if program.sha256 not in trusted)
+    return tuple(program for program in programs if program.key not in trusted)
+
+
+def _is_host_allowed(name: str) -> bool:
+    return not untrusted([Host(name)])
 
 
 def is_required() -> bool:
@@ -142,13 +183,14 @@ def is_required() -> bool:
 
 
 def require_consent() -> None:
-    """Refuse untrusted programs in this thread from now on."""
+    """Refuse untrusted programs and hosts in this thread from now on."""
     _is_required.set(True)
+    restrict_hosts(_is_host_allowed)
 
 
 @contextmanager
 def consent_required(hashes: Iterable[str] = ()) -> Iterator[None]:
-    """Refuse untrusted programs within a block.
+    """Refuse untrusted programs and hosts within a block.
 
     Parameters
     ----------
@@ -158,7 +200,8 @@ def consent_required(hashes: Iterable[str] = ()) -> Iterator[None]:
     _trusted.update(hashes)
     token = _is_required.set(True)
     try:
-        yield
+        with hosts_restricted(_is_host_allowed):
+            yield
     finally:
         _is_required.reset(token)
         _named.clear()
@@ -188,9 +231,26 @@ def read_program(path: Path) -> bytes:
     )
 
 
-def names_of(programs: Iterable[Program]) -> str:
-    """Return the names of the files of programs for a sentence, such as ``'a.pt', 'b.pt'``."""
-    return ", ".join(dict.fromkeys(f"'{program.path.name}'" for program in programs))
+def names_of(programs: Iterable[Request]) -> str:
+    """Return the names of files and hosts for a sentence, such as ``'a.pt', 'b.pt'``."""
+    names = (p.path.name if isinstance(p, Program) else p.name for p in programs)
+    return ", ".join(dict.fromkeys(f"'{name}'" for name in names))
+
+
+def describe(programs: Iterable[Request]) -> str:
+    """Return kinds and names for a question, such as ``a file that contains a program: 'a.pt'``."""
+    programs = tuple(programs)
+    files = [program for program in programs if isinstance(program, Program)]
+    hosts = [program for program in programs if isinstance(program, Host)]
+    parts = []
+    if files:
+        several = len({file.path.name for file in files}) > 1
+        kind = "files that contain programs" if several else "a file that contains a program"
+        parts.append(f"{kind}: {names_of(files)}")
+    if hosts:
+        kind = "machines that would be contacted" if len(hosts) > 1 else "a machine to contact"
+        parts.append(f"{kind}: {names_of(hosts)}")
+    return " and ".join(parts)
 
 
 def answers_file() -> Path:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
+from napari_quac.large_files import check_size
 from napari_quac.networks.formats.foreign import (
     foreign_cell,
     foreign_folder_sentence,
@@ -40,6 +41,7 @@ METADATA_KEYS = (
     "interpolation", "mean", "output", "pools", "preprocessing", "range", "resize", "source",
     "standardize", "std", "target", "value_range",
 )  # fmt: skip
+_SECONDS_PER_BYTE = 3e-9  # to hash, check and load it
 HASH_BYTES = 1 << 22  # read at a time; a file of gigabytes takes seconds
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 MAX_UNPACKING = 20  # times the size of the file; weights hardly shrink when they are packed
@@ -85,6 +87,7 @@ def detect_format(path: Path) -> FileFormat:
         raise CheckpointError(
             f"'{path.name}' cannot be read ({error.strerror or error}). Check its permissions."
         ) from error
+    check_size(path, size, size * _SECONDS_PER_BYTE, size)
     if not head:
         raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
     if not any(head) and size <= len(head):

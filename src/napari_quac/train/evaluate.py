@@ -308,6 +308,11 @@ class HeldOutEvaluator:
         return (yield from evaluate_generator(generator, *inputs, mask_of, structures))
 
 
+def side_file(role: str) -> str:
+    """Return the name of the file of a "guidance" or "evaluation" classifier."""
+    return f"{role}_classifier.safetensors"
+
+
 def train_side_classifier(
     role: str,
     pool: ImagePool,
@@ -333,7 +338,7 @@ def train_side_classifier(
     resume : bool
         Read the file of an earlier run, if there is one.
     """
-    path, former = output / f"{role}_classifier.safetensors", output / FORMER_FILES[role]
+    path, former = output / side_file(role), output / FORMER_FILES[role]
     for file in (path, former) if resume else ():
         if path_exists(file):
             return ClassifierRecipe(file).load(str(device))

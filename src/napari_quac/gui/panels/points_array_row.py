@@ -8,17 +8,10 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
+from napari_quac.data.remote.address import Address
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.section import caption
 from napari_quac.gui.slots import slots
-
-DEFAULT_SIZE = (1, 128, 128)
-ASSUMED = "napari_quac_assumptions"
-"""Key of the metadata with the assumptions about a table that became a layer."""
-TABLE = "table"
-"""Data of the entry for an imported table in the menu of points."""
-_TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
-_VOLUME_FILES = "Volumes (*.tif *.tiff *.h5 *.hdf5 *.npy *.zarr *.n5)"
 
 
 @slots
@@ -26,14 +19,14 @@ class ArrayRow(QWidget):
     """A menu of the images in a file, or of their channels; hidden if there is only one."""
 
     picked = Signal(object, str, int)
-    """Path of the file, name of the image in it, number of the channel."""
+    """Path or address of the file, name of the image in it, number of the channel."""
 
     def __init__(self) -> None:
         super().__init__()
         self.menu = ui.menu("points_array_menu", n_characters=4, picked=self._on_picked)
         ui.narrow(self.menu)
         ui.row(caption("Image"), self.menu, 1, parent=self)
-        self._path = Path()
+        self._path: Path | Address = Path()
         self._names: tuple[str, ...] = ()
         self.hide()
 
@@ -42,7 +35,7 @@ class ArrayRow(QWidget):
         self._names = ()
         self.hide()
 
-    def offer_arrays(self, path: Path, names: Sequence[str]) -> None:
+    def offer_arrays(self, path: Path | Address, names: Sequence[str]) -> None:
         """Offer the images of a file; none is chosen."""
         self._path, self._names = path, tuple(names)
         ui.fill_menu(self.menu, {(name, 0): name for name in names})
@@ -50,7 +43,9 @@ class ArrayRow(QWidget):
         self.menu.setPlaceholderText(f"choose one of {len(names)}")
         self.show()
 
-    def offer_channels(self, path: Path, dataset: str, n_channels: int, channel: int) -> None:
+    def offer_channels(
+        self, path: Path | Address, dataset: str, n_channels: int, channel: int
+    ) -> None:
         """Offer the channels of an image that was opened, if it has several."""
         if n_channels < 2:
             return

@@ -11,8 +11,10 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.point_table import PointTable
+from napari_quac.data.remote.address import Address, location
+from napari_quac.data.remote.link import Link, is_link
 from napari_quac.data.volume import Volume
-from napari_quac.errors import QuacError, SeveralArraysError
+from napari_quac.errors import DataError, QuacError, SeveralArraysError
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.fields import NumberField
 from napari_quac.gui.input_layers import (
@@ -21,15 +23,19 @@ from napari_quac.gui.input_layers import (
     layer_of_volume,
     layer_range,
     missing_unit,
+    placement_of,
+    point_look,
     points_in_world,
     range_assumption,
     volume_of_layer,
 )
 from napari_quac.gui.message import Message
 from napari_quac.gui.panels.points_array_row import ArrayRow
+from napari_quac.gui.panels.points_link_row import LinkRow
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
+from napari_quac.gui.remote_volume import RemoteVolumes, add_annotations
 from napari_quac.gui.section import Section, fields_row
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.source_layers import ADDED
@@ -40,6 +46,7 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.point_samples import PatchSettings, is_byte, samples_at_points
 from napari_quac.live.results import Results
+from napari_quac.networks.consent import hosts_in, trust
 
 DEFAULT_SIZE = (1, 128, 128)
 ASSUMED = "napari_quac_assumptions"
@@ -65,6 +72,8 @@ class PointsPanel(Section):
         super().__init__("Points over a volume", "points")
         self._viewer, self._sync = viewer, sync
         self._choices, self._results, self._controller = choices, results, controller
+        self._remote = RemoteVolumes(viewer, choices, controller, lambda: sync.dataset, self)
+        self._link: Link | None = None
         self.table: PointTable | None = None
         self._build_volume()
         self._build_points()
@@ -129,18 +138,23 @@ class PointsPanel(Section):
         self.message.show_message(text, "bad" if any(warnings) else "note")
 
     @slot
-    def open_volume(self, path: Path, dataset: str = "", channel: int = 0) -> None:
-        """Open a volume as a lazy layer."""
+    def open_volume(self, path: Path | Address, dataset: str = "", channel: int = 0) -> None:
+        """Open a volume as a lazy layer, or the overview of one on another machine."""
         from napari_quac.data.volume_file import open_volume
 
         self._clear_message()
 
-        def opened(volume: Volume) -> None:
+        def opened(volume: Volume, layer: Any) -> None:
+            self.volume_menu.choose(layer.name)
+            self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
+            for name in add_annotations(self._viewer, self._link, volume, layer):
+                self.points_menu.choose(name)
+            self._link = None
+
+        def read_lazily(volume: Volume) -> None:
             data, look = layer_of_volume(volume)
             look["metadata"] = {**look["metadata"], ADDED: True}
-            added = self._viewer.add_image(data, **look)
-            self.volume_menu.choose(added.name)
-            self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
+            opened(volume, self._viewer.add_image(data, **look))
 
         def failed(error: BaseException) -> None:
             if isinstance(error, SeveralArraysError) and error.names:
@@ -152,7 +166,22 @@ class PointsPanel(Section):
         def read() -> Volume:
             return open_volume(path, dataset, channel)
 
-        self._controller.run("volume", "opening the volume", read, opened, failed)
+        if isinstance(path, Address):
+            trust(hosts_in(path))  # named by the user
+            self._remote.open(read, opened, failed)
+        else:
+            self._controller.run("volume", "opening the volume", read, read_lazily, failed)
+
+    def open_link(self, text: str) -> None:
+        """Show the images of a Neuroglancer link, or open the volume at an address."""
+        self._clear_message()
+
+        self._remote.read_link(text, self.link_row.show_link, self._on_failed)
+
+    def _open_image(self, address: Address, link: Link) -> None:
+        """Open an image of a link, and add the points of the link to it."""
+        self._link = link
+        self.open_volume(address)
 
     def open_table(self, path: Path) -> None:
         """Read a table of coordinates and show how it is interpreted."""
@@ -177,6 +206,7 @@ class PointsPanel(Section):
 
     def close_panel(self) -> None:
         """Disconnect all signals of the viewer."""
+        self._remote.close()
         self.volume_menu.close_menu()
         self.points_menu.close_menu()
 
@@ -190,11 +220,12 @@ class PointsPanel(Section):
             empty="no image layer",
             prefers_newest=True,
         )
-        self.volume_field = PathField("", "points_volume", "or open zarr, N5, HDF5, TIFF",
+        self.volume_field = PathField("", "points_volume", "or open zarr, N5, HDF5, TIFF, a link",
                                       _VOLUME_FILES, folders=True)  # fmt: skip
-        self.array_row = ArrayRow()
+        self.array_row, self.link_row = ArrayRow(), LinkRow()
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
-        self.add(fields_row("Volume", self.volume_menu), self.volume_field, self.array_row)
+        self.add(fields_row("Volume", self.volume_menu), self.volume_field, self.link_row,
+                 self.array_row)  # fmt: skip
         self.voxel_row = VoxelSizeRow("points_voxel", "Voxel (nm)")
         self.voxel_row.edited.connect(self._on_voxel_size)
         self.add(self.voxel_line, self.voxel_row)
@@ -203,6 +234,7 @@ class PointsPanel(Section):
         )
         self.volume_field.picked.connect(self._on_volume_path)
         self.array_row.picked.connect(self.open_volume)
+        self.link_row.opened.connect(self._open_image)
 
     def _build_points(self) -> None:
         self.points_menu = LayerMenu(
@@ -268,9 +300,18 @@ class PointsPanel(Section):
             self.message,
         )
 
-    def _on_volume_path(self, path: str) -> None:
+    def _on_volume_path(self, text: str) -> None:
         self.array_row.clear()
-        self.open_volume(Path(path).expanduser())
+        self.link_row.clear()
+        if is_link(text):
+            self.open_link(text)
+            return
+        try:
+            place = location(text)
+        except DataError as error:
+            self.message.show_message(str(error), "bad")
+            return
+        self.open_volume(place if isinstance(place, Address) else place.expanduser())
 
     # making samples
 
@@ -323,16 +364,8 @@ class PointsPanel(Section):
             volume.finest.transform.to_voxel(world),
             name=table.name,
             features=features,
-            scale=image.scale,
-            translate=image.translate,
-            rotate=image.rotate,
-            shear=image.shear,
-            affine=image.affine,
-            units=image.units,
-            size=_point_size(volume),
-            face_color="transparent",
-            border_color="yellow",
-            border_width=0.08,
+            **placement_of(image),
+            **point_look(volume),
             metadata={ADDED: True, ASSUMED: self.table_box.assumptions(volume, table)},
         )
         with signals_blocked(self.label_menu):
@@ -411,8 +444,3 @@ class PointsPanel(Section):
     def _on_requested(self, action: str) -> None:
         if action == "use_points":
             self.use_points()
-
-
-def _point_size(volume: Volume) -> float:
-    """Return a diameter in voxels that is visible and does not cover a synapse."""
-    return 40.0 if min(volume.finest.shape[-2:]) > 400 else 12.0

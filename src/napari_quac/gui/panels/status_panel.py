@@ -14,6 +14,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import duration
 from napari_quac.gui.widgets import button, column, row, throttler
+from napari_quac.large_files import ACTION
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, Note
 from napari_quac.live.job_runner import RunningJob
@@ -160,6 +161,8 @@ class StatusPanel(QWidget):
         self.resume_button.setVisible(not running and self._controller.can_resume)
         failure = self.failure if not running else None
         is_elsewhere = failure is not None and failure.slot in self.sections
+        if failure is not None and failure.action == ACTION:  # a question with its button
+            is_elsewhere = False
         self.show_button.setVisible(is_elsewhere)
         if running:
             # short jobs come and go during long ones, such as the report of Explain these

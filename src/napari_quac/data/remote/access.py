@@ -1,0 +1,267 @@
+"""Requests to buckets and web servers: tries, limits, and errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from contextlib import suppress
+from functools import cache
+from time import monotonic
+from typing import Any
+
+from napari_quac.data.remote.address import Address
+from napari_quac.data.remote.hosts import require_consent
+from napari_quac.errors import DataError, one_line
+from napari_quac.reading import parse_json
+from napari_quac.stepwise import check_canceled
+
+CACHE_BYTES = 256 << 20
+TRIES = 3
+MAX_REQUESTS = 32
+"""At the same time."""
+MAX_NAMES = 20
+MAX_DESCRIPTION = 1 << 24  # bytes
+HOST_SECONDS = 5.0
+READ_SECONDS = 120.0
+_STEP_SECONDS = 0.02
+_known: set[str] = set()
+
+
+def check_host(address: Address) -> None:
+    """Ask for the number of a machine, for at most five seconds.
+
+    Raises
+    ------
+    DataError
+        If its name is unknown.
+    """
+    if not address.host or address.host in _known or _has_proxy(address.protocol):
+        return
+    name = re.sub(r":\d+$", "", address.host)
+    problem: list[str] = []
+
+    def look_up() -> None:
+        try:
+            socket.getaddrinfo(name, None)
+        except (OSError, UnicodeError) as error:
+            problem.append(one_line(error))
+
+    thread = threading.Thread(target=look_up, daemon=True, name="host name")
+    thread.start()
+    end = monotonic() + HOST_SECONDS
+    while thread.is_alive() and monotonic() < end:
+        thread.join(_STEP_SECONDS)
+        check_canceled()
+    if thread.is_alive() or problem:
+        reason = problem[0] if problem else f"no answer within {HOST_SECONDS:.0f} s"
+        raise DataError(
+            f"The machine '{name}' was not found ({reason}). Check the address and the connection."
+        )
+    _known.add(address.host)
+
+
+def _has_proxy(protocol: str) -> bool:
+    scheme = "http" if protocol == "http" else "https"
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    return any(os.environ.get(name) for name in names)
+
+
+@cache
+def tensorstore() -> Any:
+    """Return the module.
+
+    Raises
+    ------
+    DataError
+        If it is not installed.
+    """
+    try:
+        import tensorstore
+    except ImportError as error:
+        raise DataError(
+            "Volumes on other machines need the package tensorstore. Install it with "
+            "pip install napari-quac[remote]."
+        ) from error
+    return tensorstore
+
+
+@cache
+def context() -> Any:
+    """Return the cache and the limits that all volumes of this process share."""
+    retries = {"max_retries": TRIES - 1, "initial_delay": "250ms", "max_delay": "1s"}
+    requests = {"limit": MAX_REQUESTS}
+    return tensorstore().Context({
+        "cache_pool": {"total_bytes_limit": CACHE_BYTES},
+        "data_copy_concurrency": {"limit": 1},
+        **{f"{name}_request_retries": retries for name in ("http", "gcs", "s3")},
+        **{f"{name}_request_concurrency": requests for name in ("http", "gcs", "s3")},
+    })  # fmt: skip
+
+
+def kvstore(address: Address, sign_in: bool = False) -> dict[str, Any]:
+    """Return how tensorstore finds the files at an address.
+
+    Parameters
+    ----------
+    address : Address
+        A folder.
+    sign_in : bool
+        Use the account of the user; otherwise only public buckets can be read.
+    """
+    path = f"{address.path.rstrip('/')}/" if address.path else ""
+    if address.protocol == "file":
+        return {"driver": "file", "path": path}
+    if address.protocol == "gs":
+        if sign_in:
+            return {"driver": "gcs", "bucket": address.place, "path": path}
+        server = os.environ.get("TENSORSTORE_GCS_HTTP_URL", "https://storage.googleapis.com")
+        return {"driver": "http", "base_url": server, "path": f"/{address.place}/{path}"}
+    if address.protocol == "s3":
+        spec: dict[str, Any] = {"driver": "s3", "bucket": address.place, "path": path}
+        if not sign_in:
+            spec["aws_credentials"] = {"type": "anonymous"}
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            spec |= {"endpoint": endpoint, "aws_region": os.environ.get("AWS_REGION", "us-east-1")}
+        return spec
+    base = f"{address.protocol}://{address.place}"
+    base += f"?{address.query}" if address.query else ""
+    return {"driver": "http", "base_url": base, "path": f"/{path}"}
+
+
+def wait(
+    future: Any, address: Address, seconds: float = READ_SECONDS, is_part: bool = False
+) -> Any:
+    """Return the result of tensorstore, or end at once where the work was canceled.
+
+    Parameters
+    ----------
+    future : tensorstore.Future
+        Of a request.
+    address : Address
+        For messages.
+    seconds : float
+        The longest wait.
+    is_part : bool
+        A part of an array is read, of which blocks may be missing.
+
+    Raises
+    ------
+    Canceled
+        If the work of this thread was canceled.
+    FileNotFoundError
+        If a block of a part is missing.
+    DataError
+        If the request failed; one sentence.
+    """
+    end = monotonic() + seconds
+    while True:
+        try:
+            return future.result(timeout=_STEP_SECONDS)
+        except TimeoutError as error:
+            if monotonic() > end:
+                future.cancel()
+                raise DataError(
+                    f"'{address}' did not answer within {seconds:.0f} s. Check the connection, and "
+                    "try again."
+                ) from error
+        except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
+            if is_part and "NOT_FOUND" in str(error):
+                raise FileNotFoundError(str(address)) from error
+            raise explained(error, address) from error
+        try:
+            check_canceled()
+        except BaseException:
+            future.cancel()
+            raise
+
+
+def explained(error: Exception, address: Address) -> DataError:
+    """Return an error of tensorstore as one sentence: its own contains the whole request."""
+    text = str(error)
+    code = re.search(r"HTTP (?:response )?code:? (\d{3})", text)
+    status = code[1] if code else ""
+    bucket = f"the bucket '{address.place}'" if address.protocol in ("gs", "s3") else ""
+    host = address.host
+    if "NoSuchBucket" in text or "bucket does not exist" in text:
+        return DataError(f"There is no {bucket.removeprefix('the ')}. Check the address.")
+    if status in ("401", "403") or "PERMISSION_DENIED" in text or "UNAUTHENTICATED" in text:
+        return DataError(
+            f"'{address}' is not public (HTTP {status or 403}). Sign in with your own account, or "
+            "use a public copy."
+        )
+    if status == "404" or "NOT_FOUND" in text:
+        return DataError(f"There is nothing at '{address}' (HTTP 404). Check the address.")
+    if re.search(r"resolve host|CURL error\[6\]", text):
+        return DataError(
+            f"The machine '{host}' was not found. Check the address and the connection."
+        )
+    if re.search(r"connect to server|CURL error\[7\]|Connection refused", text):
+        return DataError(f"'{host}' does not accept connections. Check the address.")
+    if status:
+        return DataError(
+            f"'{host}' answered with the error {status} {TRIES} times. Try again later."
+        )
+    if re.search(r"CURL error\[(18|52|56)\]|Transferred a partial|UNAVAILABLE", text):
+        return DataError(f"The connection to '{host}' was cut {TRIES} times. Try again later.")
+    reason = re.sub(r"\s*\[source locations.*", "", text, flags=re.DOTALL)
+    reason = re.sub(r"\{.*\}", "…", reason, flags=re.DOTALL)
+    return DataError(f"'{address}' cannot be read ({' '.join(reason.split())[:160]}).")
+
+
+def read_file(address: Address, name: str, sign_in: bool = False) -> bytes | None:
+    """Return a small file; None if it is missing.
+
+    Raises
+    ------
+    HostError
+        If the user has not agreed to contact the machine.
+    DataError
+        If the request failed, or the file is larger than 16 MB.
+    """
+    require_consent(address.host)
+    check_host(address)
+    opening = tensorstore().KvStore.open(kvstore(address, sign_in), context=context())
+    store = wait(opening, address)
+    answer = wait(store.read(name), address)
+    if answer.state != "value":
+        return None
+    content = bytes(answer.value)
+    if len(content) > MAX_DESCRIPTION:
+        raise DataError(f"'{address.at(name)}' has {len(content) >> 20} MB, too many to describe.")
+    return content
+
+
+def list_names(address: Address, sign_in: bool = False) -> list[str]:
+    """Return the first names in a folder of a bucket; empty where it cannot be listed."""
+    if address.protocol.startswith("http"):
+        return []  # web servers have no lists
+    ts = tensorstore()
+    spec = kvstore(address, sign_in)
+    if address.protocol == "gs" and not sign_in:
+        return []
+    try:
+        store = wait(ts.KvStore.open(spec, context=context()), address)
+        names = wait(store.list(), address)
+    except DataError:
+        return []
+    tops = sorted({bytes(name).decode(errors="replace").split("/")[0] for name in names})
+    return tops[:MAX_NAMES]
+
+
+def read_description(address: Address, name: str, sign_in: bool = False) -> Any:
+    """Return a JSON file; None if it is missing.
+
+    Raises
+    ------
+    DataError
+        If the request failed, or the file is not JSON.
+    """
+    content = read_file(address, name, sign_in)
+    if content is None:
+        return None
+    with suppress(ValueError):
+        return parse_json(content)
+    raise DataError(f"'{address.at(name)}' is not JSON. It is damaged, or a page of a web server.")

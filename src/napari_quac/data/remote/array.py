@@ -1,0 +1,143 @@
+"""Arrays on another machine, whose voxels are requested when they are read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_quac.data.remote.access import context, kvstore, tensorstore, wait
+from napari_quac.data.remote.address import Address
+from napari_quac.data.remote.hosts import require_consent
+from napari_quac.errors import DataError
+
+DTYPES = frozenset(
+    [f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
+)
+MAX_AXES = 16
+
+
+class MissingBlocksError(DataError):
+    """Voxels of which nothing is stored."""
+
+
+class RemoteArray:
+    """An array on another machine, with axes from the slowest to the fastest.
+
+    Parameters
+    ----------
+    address : Address
+        Of the array or, for precomputed volumes, of the volume.
+    spec : mapping
+        Driver of tensorstore with its options.
+    shape, chunks : sequence of int
+        As described there, from the slowest axis to the fastest.
+    dtype : str
+        Type of the numbers, as NumPy writes it.
+    is_reversed : bool
+        True where tensorstore has the fastest axis first.
+
+    Attributes
+    ----------
+    attributes, attrs : dict
+        Of N5, and of zarr.
+
+    Raises
+    ------
+    ValueError
+        If shape, chunks or type are impossible.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        spec: Mapping[str, Any],
+        shape: Sequence[int],
+        chunks: Sequence[int],
+        dtype: str,
+        is_reversed: bool = False,
+    ) -> None:
+        self.address, self._spec, self._is_reversed = address, dict(spec), is_reversed
+        self.shape, self.chunks = _lengths(shape), _lengths(chunks)
+        if len(self.shape) != len(self.chunks):
+            raise ValueError(f"blocks of {self.chunks} voxels in an array of {self.shape}")
+        self.dtype, self.ndim = np.dtype(dtype).newbyteorder("="), len(self.shape)
+        self.attributes: dict[str, Any] = {}
+        self.attrs: Mapping[str, Any] = {}
+        self._stores: dict[bool, Any] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs, without connections."""
+        return {**self.__dict__, "_stores": {}, "_lock": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Read a part; blocks that are not stored are 0.
+
+        Raises
+        ------
+        MissingBlocksError
+            If none of its blocks is stored.
+        DataError
+            If the request fails.
+        Canceled
+            If the work of this thread was canceled.
+        """
+        is_complete, values = True, None
+        try:
+            values = self._read(key, fill=False)
+        except FileNotFoundError:
+            is_complete = False
+        if values is None:
+            values = self._read(key, fill=True)
+        if not is_complete and values.size and (values == values.flat[0]).all():
+            raise MissingBlocksError(
+                f"Nothing is stored at these voxels of '{self.address}': its blocks are missing."
+            )
+        return values
+
+    def prefetch(self, keys: Iterable[Any]) -> None:
+        """Request parts that are read later, without waiting for them."""
+        store = self._store(fill=False)
+        for key in keys:
+            store[key].read().force()
+
+    def _read(self, key: Any, fill: bool) -> NDArray[Any]:
+        future = self._store(fill)[key].read(order="C")
+        return np.asarray(wait(future, self.address, is_part=True))
+
+    def _store(self, fill: bool) -> Any:
+        """Return the store of tensorstore, with axes as in NumPy, from 0."""
+        require_consent(self.address.host)
+        with self._lock:
+            if fill not in self._stores:
+                spec = {
+                    **self._spec,
+                    "kvstore": kvstore(self.address),
+                    "recheck_cached_metadata": False,
+                    "recheck_cached_data": False,
+                    "fill_missing_data_reads": fill,
+                }
+                ts = tensorstore()
+                future = ts.open(spec, context=context(), open=True, read=True)
+                store = wait(future, self.address)
+                if store.dtype.numpy_dtype != self.dtype or store.rank != self.ndim:
+                    raise DataError(f"'{self.address}' is not what its description declares.")
+                store = store.T if self._is_reversed else store
+                self._stores[fill] = store[ts.d[:].translate_to[0]]
+            return self._stores[fill]
+
+
+def _lengths(lengths: Sequence[int]) -> tuple[int, ...]:
+    if not 0 < len(lengths) <= MAX_AXES or not all(
+        type(length) is int and 0 < length < 1 << 48 for length in lengths
+    ):
+        raise ValueError(f"{list(lengths)!r} are no lengths")
+    return tuple(lengths)

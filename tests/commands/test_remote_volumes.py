@@ -1,0 +1,108 @@
+"""The commands on a volume behind a server on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from napari_quac.cli import main
+from napari_quac.networks import consent
+from napari_quac.reports.store import ExplanationStore
+
+pytest.importorskip("tensorstore")
+
+from served.server import VolumeServer, serve
+from served.volumes import OFFSET, VOXEL_NM, voxels, write_precomputed
+
+POINTS = [(5, 12, 20), (20, 30, 50), (33, 60, 90)]  # z, y, x
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[VolumeServer]:
+    write_precomputed(tmp_path / "served" / "em", voxels(), "raw", False)
+    with serve(tmp_path / "served") as running:
+        yield running
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    """Nanometers in the frame of the volume, as services write them."""
+    rows = [(np.array(point) + OFFSET) * VOXEL_NM for point in POINTS]
+    lines = [f"{number},{x},{y},{z},bright" for number, (z, y, x) in enumerate(rows)]
+    path = tmp_path / "points.csv"
+    path.write_text("\n".join(["id,x_nm,y_nm,z_nm,class", *lines]))
+    return path
+
+
+@pytest.fixture
+def arguments(worked_example: Any, points: Path) -> list[str]:
+    return [
+        *("--classifier", str(worked_example.classifier), "--classes", "dark,bright"),
+        *("--value-range", "0", "1", "--points", str(points), "--patch-size", "8,8"),
+    ]
+
+
+def test_predictions_equal_those_of_the_same_volume_in_a_file(
+    server: VolumeServer, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"precomputed://{server.url}/em"
+    assert main(["predict", *arguments, "--volume", address, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    image = voxels().astype(np.float32) / 255
+    for row, (z, y, x) in zip(document["samples"], POINTS, strict=True):
+        patch = image[z, y - 4 : y + 4, x - 4 : x + 4]
+        evidence = float(patch[2, 2] + 0.75 * patch[2, 3] + 0.5 * patch[3, 2] + 0.25 * patch[3, 3])
+        expected = 1 / (1 + np.exp(-2 * (evidence - 1.25)))
+        assert row["probabilities"][1] == pytest.approx(expected, rel=1e-5)
+    kinds = {assumption["kind"] for assumption in document["assumptions"]}
+    assert {"missing blocks", "coordinates"} <= kinds
+
+
+def test_a_plan_keeps_the_address_and_asks_before_it_is_contacted(
+    server: VolumeServer, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, address = tmp_path / "out", f"precomputed://{server.url}/em"
+    command = ["explain", *arguments, "--volume", address, "--methods", "residual"]
+    assert main([*command, "--closing", "1", "--blur", "1", "--out", str(out)]) == 0
+    store = ExplanationStore.open(out)
+    assert len(store) == len(POINTS)
+    values = json.loads((out / "store.json").read_text())["plan"]
+    assert values["samples"]["volume"] == address
+    values["output"] = "again"
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(values))
+    server.requests.clear()
+    consent._trusted.clear()  # as in another process
+    capsys.readouterr()
+    assert main(["run", str(tmp_path / "other.yaml")]) == 2
+    assert f"a machine to contact: '127.0.0.1:{server.server_port}'" in capsys.readouterr().err
+    assert server.requests == []
+    assert main(["run", str(tmp_path / "other.yaml"), "--trust"]) == 0
+    assert len(ExplanationStore.open(tmp_path / "again")) == len(POINTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--volume", "ftp://host/em"], "is no address of a volume"),
+        (["--volume", "https://me:secret@host/em"], "contains a password"),
+        (["--volume", "http://127.0.0.1:9/em"], "does not accept connections"),
+        (["--volume", "{url}/nothing"], "There is no volume"),
+    ],
+)
+def test_wrong_addresses_end_with_a_sentence(
+    options: list[str], message: str, server: VolumeServer, arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    options = [option.format(url=server.url) for option in options]
+    try:
+        code: Any = main(["predict", *arguments, *options])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert message in capsys.readouterr().err
