@@ -171,6 +171,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, kinds) and any(phrase in text for phrase in _OUT_OF_MEMORY)
 
 
+def concerns_one_sample(error: BaseException) -> bool:
+    """Return whether work on other samples can continue after an error in one of them."""
+    if isinstance(error, StorageError):
+        return not error.concerns_all
+    is_ours = isinstance(error, QuacError) and not isinstance(error, CancelledError)
+    return is_ours or is_out_of_memory(error)
+
+
 def one_line(error: BaseException, limit: int | None = 160) -> str:
     """Return the message of an error in one line, of at most ``limit`` characters.
 

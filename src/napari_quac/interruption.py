@@ -42,6 +42,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    check_stopped()
     _forget()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     raise_on_signals()
@@ -104,6 +105,13 @@ def calling(function: Callable[[], object]) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if stop_requested.is_set():
+        stop_requested.clear()
+        raise KeyboardInterrupt
+
+
+def check_stopped() -> None:
+    """Raise the KeyboardInterrupt of a signal once more, which a library may have dropped."""
+    if stop_requested.is_set() and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
 
 

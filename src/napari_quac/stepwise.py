@@ -15,6 +15,8 @@ from functools import wraps
 from time import perf_counter
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from napari_quac.interruption import check_stopped
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -141,6 +143,7 @@ class Steps(Generic[T]):
         try:
             while True:
                 on_step(next(self._generator))
+                check_stopped()
         except StopIteration as end:
             return cast("T", end.value)
         finally:

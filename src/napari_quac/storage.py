@@ -255,17 +255,21 @@ def _move(staged: Mapping[Path, Path], outdated: Path | None) -> None:
                 if partial.is_dir():
                     _move_folder(partial, path, earlier)
                 else:
+                    if len(staged) > 1:
+                        _keep(path, earlier)
                     partial.replace(path)
                 moved.append(path)
         for path in {path.parent for path in staged}:
             with storage_errors(path):
                 _flush_directory(path)
     except BaseException:
-        for path, aside in earlier.items():
-            if path in moved:
+        for path in moved:
+            if path.is_dir() or path not in earlier:
                 _discard(path)
+        for path, aside in earlier.items():
             with suppress(OSError):
-                aside.rename(path)
+                aside.replace(path)
+                _discard(aside)  # which remains where both are one file
         raise
     for aside in earlier.values():
         _discard(aside)
@@ -283,6 +287,22 @@ def _move_folder(partial: Path, folder: Path, earlier: dict[Path, Path]) -> None
                 raise
         else:
             return
+
+
+def _keep(path: Path, earlier: dict[Path, Path]) -> None:
+    """Keep the content of a file that is about to be replaced; it stays in its place until then."""
+    if not path.is_file():
+        return
+    aside = _partial(path)
+    try:
+        os.link(path, aside)
+    except OSError:  # some file systems have no links
+        try:
+            shutil.copy2(path, aside)
+        except BaseException:
+            _discard(aside)
+            raise
+    earlier[path] = aside
 
 
 def _set_aside(path: Path, earlier: dict[Path, Path]) -> None:

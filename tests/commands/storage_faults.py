@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import errno
 import io
 import json
 import os
@@ -16,8 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-
-ERRORS = {"full": errno.ENOSPC, "forbidden": errno.EACCES, "broken": errno.EIO}
 
 
 class FaultyDisk:
@@ -65,7 +62,7 @@ class FaultyDisk:
 
             patch.setattr(io, "open", faulty_open)
             patch.setattr(builtins, "open", faulty_open)
-            for name in ("rename", "replace", "mkdir"):
+            for name in ("rename", "replace", "link", "mkdir"):
                 patch.setattr(os, name, self._wrapped(getattr(os, name), lambda path: path))
             place = "/proc/self/fd/{}".format
             patch.setattr(os, "fsync", self._wrapped(os.fsync, lambda fd: os.readlink(place(fd))))
@@ -93,7 +90,7 @@ class _FaultyFile:
         """Write half of the content before a failure, as a disk does that becomes full."""
         try:
             self._disk.step(self._path)
-        except OSError:
+        except Exception:
             self._file.write(content[: len(content) // 2])
             raise
         return self._file.write(content)

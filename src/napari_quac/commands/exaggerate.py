@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, create_folder, notify, print_json
-from napari_quac.errors import DataError, QuacError
+from napari_quac.errors import DataError, concerns_one_sample
 
 OPTIONS = """
     --target CLASS   class to reach
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the generator is missing, or at the end, if samples failed.
     """
+    from napari_quac.explain.prediction_table import failure_text
     from napari_quac.explain.settings import SearchSettings
 
     if options.generator is None:
@@ -66,9 +67,11 @@ def run(options: argparse.Namespace) -> None:
             path = _path(sample, target, classifier, generator, settings, options)
             records.append(_write(folder, path, classifier))
             notify(f"{progress}: {_status_text(records[-1])}")
-        except QuacError as error:
-            records.append({"id": identity, "error": str(error)})
-            notify(f"{progress}: {error}")
+        except Exception as error:
+            if not concerns_one_sample(error):
+                raise
+            records.append({"id": identity, "error": failure_text(error)})
+            notify(f"{progress}: {records[-1]['error']}")
     failures = [record for record in records if "error" in record]
     summary = _summary([record for record in records if "error" not in record])
     if options.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -9,7 +10,14 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from napari_quac.errors import MethodFailedError, NotFiniteError, QuacError, ShapeError
+from napari_quac.errors import (
+    MethodFailedError,
+    NotFiniteError,
+    QuacError,
+    ShapeError,
+    is_out_of_memory,
+    one_line,
+)
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
@@ -183,6 +191,12 @@ def attribute(
     except QuacError:
         raise
     except Exception as error:
+        if is_ours and isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            text = one_line(error)
+            raise MethodFailedError(
+                f"The method '{name}' failed on this network: {text.rstrip('.')}. Choose another "
+                "method."
+            ) from error
         if is_ours:
             raise
         raise MethodFailedError(  # of another package, which may fail in any way
@@ -206,7 +220,7 @@ def _to_attribution(
             f"The method '{name}' returned a map of shape {tuple(signed.shape)} for an image of "
             f"{tuple(pair.query.image.shape)}."
         )
-    if not torch.isfinite(signed).all():
+    if not (torch.isfinite(signed).all() and math.isfinite(computed.logit_difference or 0)):
         module = type(method).__module__
         advice = (
             "Check the weights and the value range of the classifier."

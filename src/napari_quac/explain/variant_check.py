@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.errors import QuacError
+from napari_quac.errors import NetworkError, QuacError
 from napari_quac.explain.agreement import ALPHA, Candidate
 from napari_quac.explain.agreement_check import choose_images, compare_candidates
 from napari_quac.explain.paired_accuracy import mcnemar_p_value
@@ -194,7 +194,7 @@ def _distance(classifier: Classifier, images: Tensor) -> float | None:
     """Return :func:`mean_distance`; None also for a variant that such images are too small for."""
     try:
         return mean_distance(classifier, images)
-    except RUN_ERRORS:
+    except (NetworkError, *RUN_ERRORS):
         return None
 
 

@@ -20,6 +20,7 @@ from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import fast_version
 from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.outputs import Output, binary_logit, to_logits, to_probabilities
+from napari_quac.networks.run_errors import network_errors, read_run_error, short_text
 from napari_quac.registry import unknown_name
 
 NetworkForm = Literal["eager", "torchscript", "exported", "callable"]
@@ -342,11 +343,12 @@ class Classifier:
 
     def outputs(self, inputs: Tensor, precise: bool = False) -> Tensor:
         """Return the outputs of ``module``, or of its copy in float64."""
-        if not precise:
-            return self.module(inputs)  # type: ignore[no-any-return]
-        if not self._precise:
-            self._precise.append(deepcopy(self.module).double())
-        return self._precise[0](inputs)  # type: ignore[no-any-return]
+        with network_errors(f"The {self._title}"):
+            if not precise:
+                return self.module(inputs)  # type: ignore[no-any-return]
+            if not self._precise:
+                self._precise.append(deepcopy(self.module).double())
+            return self._precise[0](inputs)  # type: ignore[no-any-return]
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Convert logits (N, K) to probabilities, differentiably."""
@@ -370,8 +372,8 @@ class Classifier:
 
         Raises
         ------
-        NotFiniteError
-            If the network returns NaN or infinity.
+        NetworkError, NotFiniteError
+            If the network fails, or returns NaN or infinity.
         """
         if batch_size is None:
             batch_size = self.batch_for(images.shape[2:])
@@ -385,11 +387,12 @@ class Classifier:
                 inputs = self.to_network(batch.to(self.device))
                 return self.probabilities(to_logits(fast(inputs), self.output)).float().cpu()
 
-        try:
-            probabilities = in_batches(step, images, batch_size, self._title)
-        except RuntimeError as error:
-            self._refuse_size(images, error)
-            raise
+        with network_errors(f"The {self._title}"):
+            try:
+                probabilities = in_batches(step, images, batch_size, self._title)
+            except RuntimeError as error:
+                self._refuse_size(images, error)
+                raise
         if not torch.isfinite(probabilities).all():
             raise NotFiniteError(
                 f"The {self._title} returned NaN or infinity. Check its preprocessing "
@@ -400,8 +403,6 @@ class Classifier:
 
     def _refuse_size(self, images: Tensor, error: RuntimeError) -> None:
         """Raise an error in words if the network takes no images of this size."""
-        from napari_quac.networks.run_errors import read_run_error, short_text
-
         run_error = read_run_error(error)
         if run_error.cause == "size":
             raise ShapeError(

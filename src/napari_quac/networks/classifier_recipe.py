@@ -20,7 +20,13 @@ from napari_quac.data.preprocessing import (
     preprocessing_from_metadata,
 )
 from napari_quac.data.preprocessing_steps import numbers_from_text
-from napari_quac.errors import CheckpointError, NetworkError, QuacError
+from napari_quac.errors import (
+    CheckpointError,
+    NetworkError,
+    NotFiniteError,
+    OutOfMemoryError,
+    QuacError,
+)
 from napari_quac.networks.adapters import adapt
 from napari_quac.networks.checkpoint_facts import class_names_in
 from napari_quac.networks.classifier import (
@@ -218,9 +224,9 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
             generator = torch.Generator().manual_seed(0)
             shape = (1, classifier.channels, *classifier.image_size)
             classifier.predict(torch.rand(shape, generator=generator))
-    except QuacError:
-        raise
-    except (RuntimeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError, NetworkError) as error:
+        if isinstance(error, OutOfMemoryError | NotFiniteError) or device.type == "cpu":
+            raise
         raise NetworkError(f"'{classifier.name}' fails on '{device}'. Choose 'cpu'.") from error
     return classifier
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from napari_quac.errors import NetworkError, QuacError, ShapeError
+from napari_quac.errors import NetworkError, QuacError, ShapeError, is_out_of_memory
 from napari_quac.networks.class_match import request_for
 from napari_quac.stepwise import Progress, stepwise
 
@@ -259,8 +259,9 @@ def ask_generator(
     except (QuacError, MemoryError):
         raise
     except Exception as error:  # another package may fail in any way
-        module = type(generator).__module__
-        if module.startswith("napari_quac.") and not isinstance(generator, FunctionGenerator):
+        is_ours = type(generator).__module__.startswith("napari_quac.")
+        is_of_torch = isinstance(error, RuntimeError) and not is_out_of_memory(error)
+        if is_ours and not is_of_torch and not isinstance(generator, FunctionGenerator):
             raise
         raise NetworkError(
             f"The generator '{generator.name}' failed: {type(error).__name__}: {error}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
+
+from napari_quac.errors import NetworkError, is_out_of_memory
 
 Cause = Literal["size", "number type", "device", "operator", "whole numbers", "check", "other"]
 
@@ -58,6 +61,23 @@ def read_run_error(error: Exception) -> RunError:
         if re.search(pattern, text):
             return RunError(cause, text)
     return RunError("other", text or type(error).__name__)
+
+
+@contextmanager
+def network_errors(title: str) -> Iterator[None]:
+    """Raise a NetworkError for the RuntimeError of a block that runs networks.
+
+    Parameters
+    ----------
+    title : str
+        Subject of the sentence, with a capital letter.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise NetworkError(f"{title} failed: {short_text(read_run_error(error).text)}.") from error
 
 
 def explain_run_errors(name: str, errors: Sequence[RunError]) -> str | None:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.errors import DataError, QuacError
+from napari_quac.errors import DataError, QuacError, concerns_one_sample
 from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair
+from napari_quac.explain.prediction_table import failure_text
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.question import question_for
 from napari_quac.explain.score import ABSCISSAE, FINE_ABSCISSAE
@@ -252,8 +253,10 @@ def compare_samples(
                     truth = truth_of(index, sample, pair)
                 compared = yield from compare_pair(pair, classifier, settings, truth).within(*place)
                 comparisons += compared.comparisons
-        except QuacError as error:
-            failures[name] = str(error)
+        except Exception as error:
+            if not concerns_one_sample(error):
+                raise
+            failures[name] = failure_text(error)
         if comparisons:
             partial = MethodComparison(tuple(comparisons), dict(failures), is_of_samples=True)
     if partial is None:

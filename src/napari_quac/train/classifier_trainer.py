@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.overlap import Overlap
 from napari_quac.data.preprocessing import PRESETS
-from napari_quac.errors import ShapeError
+from napari_quac.errors import NotFiniteError, ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.run_errors import network_errors
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.storage import write_file
 from napari_quac.train.checkpointing import encode_safetensors
@@ -149,19 +150,23 @@ def train_on_pool(
             indices = pool.draw(settings.batch_size, random)
             images = _augment(pool.images(indices), settings, random).to(device)
             labels = torch.from_numpy(pool.labels[indices]).to(device)
-            with autocast(device, dtype):
-                logits = network(PREPROCESSING.to_network(images))
-            loss = F.cross_entropy(logits.float(), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            with network_errors("The training of the classifier"):
+                with autocast(device, dtype):
+                    logits = network(PREPROCESSING.to_network(images))
+                loss = F.cross_entropy(logits.float(), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            _require_finite(float(loss.detach()), epoch)
             text = f"training the classifier, epoch {epoch + 1}: loss {float(loss.detach()):.3f}"
             yield Progress(round(1000 * share), 1000, text)
             if share >= 1:
                 break
         epoch += 1
         share = finished_share(epoch)
-        accuracy, validation_loss = _accuracy(network, validation, device, dtype)
+        with network_errors("The validation of the classifier"):
+            accuracy, validation_loss = _accuracy(network, validation, device, dtype)
+        _require_finite(validation_loss, epoch - 1)
         if (accuracy, -validation_loss) > best:
             best, best_state = (accuracy, -validation_loss), copy.deepcopy(network.state_dict())
         text = f"epoch {epoch}: {accuracy:.1%} of {len(validation)} images correct"
@@ -185,6 +190,14 @@ def train_on_pool(
     if path is not None:
         write_file(path, encode_safetensors(network.state_dict(), _metadata(trained, settings)))
     return trained
+
+
+def _require_finite(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise NotFiniteError(
+            f"The training of the classifier has diverged in epoch {epoch + 1}: its loss is NaN or "
+            "infinite. No file was written. Choose a smaller learning_rate, or precision 'float32'."
+        )
 
 
 def _metadata(trained: TrainedClassifier, settings: ClassifierTrainingSettings) -> dict[str, Any]:

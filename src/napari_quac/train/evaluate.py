@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generator import ConversionRequest, ask_generator
 from napari_quac.networks.generator import Generator as ImageGenerator
-from napari_quac.reading import is_regular_file
+from napari_quac.reading import is_regular_file, path_exists
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.classifier_trainer import train_on_pool
 from napari_quac.train.images import ImagePool, resize_for
@@ -308,6 +307,11 @@ class HeldOutEvaluator:
         return (yield from evaluate_generator(generator, *inputs, mask_of, structures))
 
 
+def side_file(role: str) -> str:
+    """Return the name of the file of a "guidance" or "evaluation" classifier."""
+    return f"{role}_classifier.safetensors"
+
+
 def train_side_classifier(
     role: str,
     pool: ImagePool,
@@ -333,7 +337,7 @@ def train_side_classifier(
     resume : bool
         Read the file of an earlier run, if there is one.
     """
-    path, former = output / f"{role}_classifier.safetensors", output / FORMER_FILES[role]
+    path, former = output / side_file(role), output / FORMER_FILES[role]
     for file in (path, former) if resume else ():
         if path_exists(file):
             return ClassifierRecipe(file).load(str(device))

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, NotFiniteError
 from napari_quac.interruption import postponed
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
+from napari_quac.networks.run_errors import network_errors
+from napari_quac.reading import path_exists
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.storage import write_file, write_files
 from napari_quac.train.checkpointing import (
@@ -32,6 +33,7 @@ from napari_quac.train.evaluate import (
     HeldOutEvaluator,
     MaskOf,
     PreviewScore,
+    side_file,
     train_side_classifier,
 )
 from napari_quac.train.images import (
@@ -330,7 +332,7 @@ class TrainingLoop:
                 picture = score = None
                 if now - previewed_at > settings.preview_seconds:
                     previewed_at = now
-                    with torch.random.fork_rng(devices=[]):
+                    with torch.random.fork_rng(devices=[]), network_errors("The preview"):
                         picture = task.preview()
                         if evaluator is not None:
                             score = evaluator.score(task.generator(), task.preview_proposals)
@@ -349,7 +351,8 @@ class TrainingLoop:
 
     def _step(self) -> dict[str, float]:
         """Do one step as a whole, and return its losses."""
-        with postponed():
+        title = f"Step {self.task.step_number + 1} of the training"
+        with postponed(), network_errors(title):
             losses = self.task.step(self.task.draw_batch(self._random.numpy), self._random.numpy)
             self.minutes = self.minutes_before + (time.monotonic() - self.start) / 60
             self._random.record()
@@ -390,6 +393,8 @@ def load_training_state(task: TrainingTask[Any, Any], output: Path) -> dict[str,
     """
     path = output / RESUME_FILE
     if not path_exists(path):
+        if path_exists(output / side_file("guidance")):  # stopped before the first checkpoint
+            return {}
         raise CheckpointError(
             f"There is no training to resume in '{output}' (no {RESUME_FILE}). Start a new one."
         )
