@@ -116,6 +116,17 @@ def test_pages_of_a_tiff_that_form_a_circle_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "a.tif")
 
 
+def test_a_picture_of_more_pixels_than_its_bytes_hold_is_refused(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(WITH_ENDS[0].astype(np.uint8)).save(tmp_path / "a.gif")
+    content = bytearray((tmp_path / "a.gif").read_bytes())
+    struct.pack_into("<HH", content, 6, 13326, 6482)
+    (tmp_path / "a.gif").write_bytes(content)
+    with pytest.raises(DataError, match="bytes declare 86379132 pixels"):
+        read_image(tmp_path / "a.gif")
+
+
 def test_a_tiff_that_is_cut_short_leads_to_no_circle(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, WITH_ENDS[0], metadata=None, photometric="minisblack")

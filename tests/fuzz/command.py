@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     runs = read_counts(options.counts)
     if options.table:
         order = list(READERS)
-        every = {run.key: run for path in options.merge for run in read_counts(path)}
-        every |= {run.key: run for run in runs}
+        runs += [run for path in options.merge for run in read_counts(path)]
+        every = {run.key: run for run in sorted(runs, key=lambda run: run.total)}  # the longest
         runs = sorted(every.values(), key=lambda run: (order.index(run.reader), run.source))
         write_counts(options.counts, runs)
         write_table(runs, options.table)

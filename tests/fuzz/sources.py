@@ -165,9 +165,10 @@ def read_guided(reader: Reader, seed: int, first: int, end: int, folder: Path, r
         if n_left == 0:
             os._exit(0)  # atheris would end by the exit handlers of the parent
 
-    options = ("timeout", "rss_limit_mb", "malloc_limit_mb", "handle_segv", "handle_bus",
+    options = ("rss_limit_mb", "malloc_limit_mb", "handle_segv", "handle_bus",
                "handle_abrt", "handle_ill", "handle_fpe", "handle_xfsz", "verbosity")  # fmt: skip
     settings = [f"-{option}=0" for option in options]  # the parent limits and counts
+    settings += ["-timeout=100000"]  # 0 would end it at once
     settings += [f"-seed={Random(f'{seed} {first}').randrange(1, 1 << 31)}"]
     atheris.Setup(["fuzz", *settings, f"-max_len={MAX_BYTES}", str(corpus)], one)
     atheris.Fuzz()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM")
 FURTHER_FRAMES = Assumption(
     "image axes", "Of photographs with further images, such as depth maps, the first one is read."
 )
+MOST_PIXELS = 1 << 26  # of files that may declare more than they hold
+LARGEST_RATIO = 16384  # pixels of a byte; an empty png of two colors has half of that
 _ORIENTATION = 274  # tag of EXIF
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
 _NUMBERS = frozenset({"1", "L", "I", "F", "RGB", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -57,6 +60,9 @@ def read_picture(path: Path) -> ImageArray:
 
     with Image.open(path, formats=FORMATS) as file:
         picture: Any = file
+        n_stored, n_pixels = path.stat().st_size, math.prod(picture.size)
+        if n_pixels > max(MOST_PIXELS, LARGEST_RATIO * n_stored):
+            raise ValueError(f"{n_stored} bytes declare {n_pixels} pixels")
         n_frames = int(getattr(picture, "n_frames", 1))
         has_more = n_frames > 1 and picture.format == "MPO"  # a photograph with its depth map
         if n_frames > 1 and not has_more:
