@@ -73,6 +73,14 @@ def reading_errors(
         raise error_type(f"'{name}' is damaged ({one_line(error, 120)}). {advice}") from error
 
 
+def path_exists(path: str | Path) -> bool:
+    """Tell whether there is a file or folder; False for a text that cannot be a path."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # such as a name that is too long
+        return False
+
+
 def is_regular_file(path: Path) -> bool:
     """Tell a file from a folder, a missing path, a pipe or an impossible name."""
     try:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_quac.data.file_names import file_name, file_names, file_path, path_exists, safe_name
+from napari_quac.data.file_names import file_name, file_names, file_path, safe_name
+from napari_quac.reading import path_exists
 
 ODD_NAMES = (
     *("..", ".", "", " ", "a/b", "a\\b", "a:b", "a=b,c", "a\nb", "a\0b", "😀", "ü" * 200),

@@ -82,6 +82,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     assert layout.classes == ("a", "b")
     assert [path.name for path in layout.repeated] == ["again.png"]
     assert [path.name for path in layout.unread] == ["gone.png"]
+    assert "2 links lead out of the folder (b, a/4.png)" in layout.notes
 
 
 def test_folder_that_cannot_be_listed_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -104,10 +104,11 @@ def end_round(bench: Bench, actions: int) -> Measurement:
     return measurement
 
 
-def soak(bench: Bench, minutes: float, seed: int, length: int, faults: Faults) -> list[Measurement]:
+def soak(
+    bench: Bench, minutes: float, seed: int, length: int, names: list[str], faults: Faults
+) -> list[Measurement]:
     """Perform random work for some minutes; return the measurements after each round."""
     rng, counts = random.Random(seed), Counter[str]()
-    names = [name for name in WORKS if name not in UNFIT]
     measurements, actions = [], 0
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
@@ -136,6 +137,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    works = [name for name in WORKS if name not in UNFIT]
+    parser.add_argument("--works", nargs="+", default=works, metavar="WORK")
     parser.add_argument("--length", type=int, default=10, help="actions of a round")
     arguments = parser.parse_args()
     warnings.simplefilter("default")
@@ -146,7 +149,9 @@ def main() -> int:
     (folder / "files").mkdir()
     bench, faults = Bench(napari.Viewer(), folder / "files"), Faults()
     with faults.watch():
-        measurements = soak(bench, arguments.minutes, arguments.seed, arguments.length, faults)
+        measurements = soak(
+            bench, arguments.minutes, arguments.seed, arguments.length, arguments.works, faults
+        )
     n_wrong = len(bench.problems)
     for name, limit in LIMITS.items():
         slope = growth(measurements, name)

@@ -42,6 +42,7 @@ def test_without_a_package_it_says_what_to_install(package: str, command: str) -
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert f'copied: "{sys.executable}" -m pip install {command}\n' in done.stdout

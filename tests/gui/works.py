@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import tifffile
 import torch
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit
 
 from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.example.example import draw_example_volume
@@ -75,6 +74,8 @@ class Desk:
         end = time.monotonic() + seconds
         while not condition():
             QApplication.processEvents()
+            # without a running event loop, nothing else deletes what waits for its deletion
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             time.sleep(0.002)
             if time.monotonic() > end:
                 running = [*self.dock.controller.running]
@@ -113,19 +114,19 @@ class Desk:
         self.wait(lambda: self.is_idle, "rest")
 
     def answer_dialog(self, path: Path) -> None:
-        """Enter a path into the next file dialog, as soon as it is open."""
+        """Choose a path in the next file dialog, as soon as it is open."""
 
         def answer() -> None:
             dialog = QApplication.activeModalWidget()
-            if not isinstance(dialog, QFileDialog):
+            if isinstance(dialog, QFileDialog):
+                dialog.findChild(QLineEdit, "fileNameEdit").setText(str(path))
+                buttons = dialog.findChild(QDialogButtonBox)
+                accept = buttons.ButtonRole.AcceptRole
+                next(b for b in buttons.buttons() if buttons.buttonRole(b) == accept).click()
+            elif time.monotonic() < end:
                 QTimer.singleShot(20, answer)
-                return
-            name = dialog.findChild(QLineEdit, "fileNameEdit")
-            name.setFocus()
-            name.selectAll()
-            QTest.keyClicks(name, str(path))
-            QTest.keyClick(name, Qt.Key.Key_Return)
 
+        end = time.monotonic() + 30
         QTimer.singleShot(20, answer)
 
 
@@ -213,9 +214,9 @@ def unexplained(desk: Desk) -> None:
     desk.wait(lambda: desk.dock.results.prediction is not None and desk.is_idle, "a prediction")
 
 
-def unused(folder: Path, name: str) -> Path:
+def unused(folder: Path, name: str, suffix: str = "") -> Path:
     """Return a path that does not exist."""
-    return next(p for n in range(10**6) if not (p := folder / f"{name}{n}").exists())
+    return next(p for n in range(10**6) if not (p := folder / f"{name}{n}{suffix}").exists())
 
 
 def explain_many(desk: Desk) -> None:
@@ -275,7 +276,7 @@ def save_path(desk: Desk) -> None:
 
 
 def export_regions(desk: Desk) -> None:
-    desk.answer_dialog(unused(desk.folder, "regions").with_suffix(".csv"))
+    desk.answer_dialog(unused(desk.folder, "regions", ".csv"))
     desk.dock.regions.export_button.click()
 
 
@@ -293,7 +294,7 @@ def open_regions(desk: Desk) -> None:
 
 def save_plan(desk: Desk) -> None:
     desk.dock.all_samples.many_card.open()
-    desk.answer_dialog(unused(desk.folder, "plan").with_suffix(".yaml"))
+    desk.answer_dialog(unused(desk.folder, "plan", ".yaml"))
     desk.dock.all_samples.many_card._save_plan()
 
 
@@ -357,7 +358,7 @@ def many_folder(desk: Desk) -> None:
         quick_methods(desk)
         explain_many(desk)
         work = desk.dock.all_samples.many
-        desk.wait(lambda: work.n_done >= 5, "five explanations")
+        desk.wait(lambda: work.n_done >= 2, "two explanations")
         work.cancel()
         desk.wait(lambda: desk.is_idle, "rest")
         work._folder.rename(desk.folder / "kept")  # type: ignore[union-attr]

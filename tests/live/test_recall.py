@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,31 @@ def test_the_oldest_explanations_lie_in_files(driver: Driver, monkeypatch: Any) 
         select(driver, index)
         assert_equal(explained[index], results.explanations)
     assert not driver.failures
+
+
+def test_an_altered_file_is_not_unpickled(driver: Driver, tmp_path: Path) -> None:
+    cache, results = driver.session.cache, driver.session.results
+    cache.memory_bytes = 1
+    for index in range(2):
+        select(driver, index)
+        explain(driver)
+    assert driver.session.lane.wait_idle(10)
+    (file,) = cache.folder.parent.glob("*/*.pickle")
+    marker = tmp_path / "marker"
+    file.write_bytes(pickle.dumps(Hostile(marker)))
+    select(driver, 0)
+    assert results.explanations is None and not marker.exists()
+    assert not driver.failures
+
+
+class Hostile:
+    """An object that creates a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.marker,)
 
 
 def test_the_oldest_files_go_first(driver: Driver) -> None:

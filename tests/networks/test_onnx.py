@@ -111,6 +111,9 @@ def test_weights_in_a_file_beside_it(tmp_path: Path) -> None:
     before = network_hash(path)  # the weights beside the file are part of it
     (tmp_path / "network.onnx.data").write_bytes(b"1" * 288)
     assert network_hash(path) != before
+    (tmp_path / "network.onnx.data").write_bytes(b"1" * 100)
+    with pytest.raises(CheckpointError, match=r"'network.onnx.data' has 100 bytes, but"):
+        load_onnx(path)
     outside = file_of(tmp_path, [None, 1, 20, 24], location="../network.onnx.data")
     with pytest.raises(CheckpointError, match="another folder"):
         load_onnx(outside)

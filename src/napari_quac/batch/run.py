@@ -16,7 +16,6 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_datasets import ImageFiles
 from napari_quac.errors import QuacError
 from napari_quac.explain.agreement_check import check_briefly
@@ -28,6 +27,7 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.consent import trusted_hashes
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
+from napari_quac.reading import path_exists
 from napari_quac.reports.record import Failure, failed_record
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import INFO, StoreInfo

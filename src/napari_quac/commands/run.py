@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import arguments, sample_options, shared
 from napari_quac.commands.output import attributes, notify, print_json
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError, StorageError
+from napari_quac.reading import path_exists
 
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 MAX_BYTES = 100
 """Length of a name in UTF-8; file systems end at 255, and suffixes are added."""
@@ -95,11 +95,3 @@ def safe_name(text: str) -> str:
     'cell_3_0_left'
     """
     return file_name(re.sub(r"[^\w-]+", "_", text).strip("_") or "unnamed").replace("~", "-")
-
-
-def path_exists(path: str | Path) -> bool:
-    """Tell whether there is a file or folder; False for a text that cannot be a path."""
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # such as a name that is too long
-        return False

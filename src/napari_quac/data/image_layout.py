@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_search import (
     ImageSearch,
     count_of,
@@ -26,7 +25,7 @@ from napari_quac.data.label_pattern import PatternSuggestion, pattern_labels, su
 from napari_quac.data.label_table import ImageLabels, NoFilesError, table_labels, tables_beside
 from napari_quac.errors import DataError
 from napari_quac.large_files import time_limit
-from napari_quac.reading import is_folder
+from napari_quac.reading import is_folder, path_exists
 
 ALL_SPLITS = "all"
 LabelSource = Literal["folders", "table", "file names", "none"]
@@ -73,6 +72,8 @@ class ImageLayout:
         Images without a place in the layout, such as those beside class folders.
     repeated : tuple of Path
         Files that symbolic links reach again.
+    outside : tuple of Path
+        Symbolic links to files and folders elsewhere.
     without_images : tuple of str
         Subfolders without images, which are no classes.
     remarks : tuple of str
@@ -95,6 +96,7 @@ class ImageLayout:
     unread: tuple[Path, ...] = ()
     unused: tuple[Path, ...] = ()
     repeated: tuple[Path, ...] = ()
+    outside: tuple[Path, ...] = ()
     without_images: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     suggestions: tuple[PatternSuggestion, ...] = ()
@@ -115,6 +117,12 @@ class ImageLayout:
         if self.repeated:
             n = count_of(len(self.repeated), "linked file")
             notes.append(f"{n} counted once ({name_some(self.repeated, self.directory)})")
+        if self.outside:
+            n = count_of(len(self.outside), "link")
+            lead = "leads" if len(self.outside) == 1 else "lead"
+            notes.append(
+                f"{n} {lead} out of the folder ({name_some(self.outside, self.directory)})"
+            )
         if self.without_images:
             n = count_of(len(self.without_images), "folder")
             notes.append(f"{n} without images ({name_some(self.without_images)})")
@@ -197,6 +205,7 @@ def _find_layout(
         images=tuple(search.images),
         unread=tuple(search.unread),
         repeated=tuple(search.repeated),
+        outside=tuple(search.outside),
         without_images=tuple(name for name in folders if name not in with_images),
     )
     # folds often link to the same files, of which a search finds each once
@@ -340,6 +349,7 @@ def _layout_of_splits(layout: ImageLayout, splits: list[str], split: str) -> Ima
         layout,
         unread=tuple(search.unread),
         repeated=tuple(search.repeated),
+        outside=tuple(search.outside),
         without_images=(),
         images=tuple(images),
         labels=tuple(labels),

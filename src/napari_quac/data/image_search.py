@@ -40,12 +40,15 @@ class ImageSearch:
         Files that a symbolic link leads to a second time.
     repeated_folders : list of Path
         Symbolic links to folders that were searched before.
+    outside : list of Path
+        Symbolic links to files and folders elsewhere, which are samples all the same.
     """
 
     images: list[Path] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
     repeated: list[Path] = field(default_factory=list)
     repeated_folders: list[Path] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
 
 
 def is_ignored(name: str) -> bool:
@@ -91,6 +94,7 @@ def find_images(directory: Path, into: Iterable[str] | None = None) -> ImageSear
 
 def _find_images(directory: Path, into: Iterable[str] | None) -> ImageSearch:
     end = time.monotonic() + MOST_SECONDS
+    root = os.path.join(os.path.realpath(directory), "")
     search, seen_files, seen_folders = ImageSearch(), set[str](), set[str]()
     # folders to search, with their paths without links
     waiting = [(directory, os.path.realpath(directory))]
@@ -102,6 +106,8 @@ def _find_images(directory: Path, into: Iterable[str] | None) -> ImageSearch:
         if not waiting:
             link = links.pop(0)
             target = os.path.realpath(link)
+            if os.path.exists(target) and not os.path.join(target, "").startswith(root):
+                search.outside.append(link)
             if os.path.isdir(target):
                 waiting.append((link, target))
             elif os.path.exists(target) and link.suffix.lower() in IMAGE_SUFFIXES:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.data import n5
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.hdf5_file import open_hdf5
 from napari_quac.data.links import local_store, require_inside
 from napari_quac.data.npy_file import open_npy
@@ -34,6 +33,7 @@ from napari_quac.reading import (
     check_regular_file,
     is_folder,
     is_regular_file,
+    path_exists,
     reading_errors,
 )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.links import require_numbers
 from napari_quac.data.place import Transform
 from napari_quac.data.remote.address import Address
@@ -24,7 +23,7 @@ from napari_quac.data.volume_metadata import (
     read_ome,
 )
 from napari_quac.errors import DataError, SeveralArraysError
-from napari_quac.reading import is_regular_file, read_bytes, reading_errors
+from napari_quac.reading import is_regular_file, path_exists, read_bytes, reading_errors
 
 MAX_CHANNELS = 4
 """A last axis of at most this length holds channels rather than pixels."""

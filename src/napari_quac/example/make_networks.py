@@ -16,7 +16,6 @@ from typing import TypeVar
 import torch
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE, GENERATOR_FILE
 from napari_quac.generators.cyclegan.training_settings import (
@@ -31,6 +30,7 @@ from napari_quac.generators.stargan.training_settings import (
 from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.reading import path_exists
 from napari_quac.stepwise import Progress, Steps
 from napari_quac.storage import write_file
 from napari_quac.train.checkpointing import encode_safetensors

@@ -11,10 +11,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, DataError, QuacError
 from napari_quac.generators import BUILTIN, GENERATORS
-from napari_quac.reading import is_folder, reading_errors
+from napari_quac.reading import is_folder, path_exists, reading_errors
 
 if TYPE_CHECKING:
     from torch import Tensor

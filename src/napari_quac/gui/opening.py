@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QSettings, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError, StorageError
 from napari_quac.gui.layout_state import read_layout, restore_layout
 from napari_quac.gui.slots import slot, slots
@@ -26,6 +25,7 @@ from napari_quac.live.plans import ROLES, inspect_recipe
 from napari_quac.live.recent import KINDS, RecentFile, RecentWork
 from napari_quac.live.session_state import SampleView, SessionState
 from napari_quac.networks.consent import Request, programs_in
+from napari_quac.reading import path_exists
 
 if TYPE_CHECKING:
     from napari_quac.generators.opening import RecognizedNetwork

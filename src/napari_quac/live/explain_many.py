@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.live.choices import Choices, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -23,6 +22,7 @@ from napari_quac.live.open_report import OpenReport, open_explanations, report_o
 from napari_quac.live.recall import find_earlier
 from napari_quac.live.results import Results
 from napari_quac.live.speeds import Speeds
+from napari_quac.reading import path_exists
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 import threading
@@ -160,6 +161,7 @@ class _Slot:
     n_bytes: int
     view: ExplanationView | None = None
     path: Path | None = None
+    digest: bytes = b""
     file_bytes: int = 0
     is_explained: bool = False
     is_saved: bool = False
@@ -260,7 +262,7 @@ class ExplanationCache:
             slot = self._slots[place] if place is not None else None
         if place is None or slot is None or slot.path is None:
             return False
-        entry = _from_file(slot.path)
+        entry = _from_file(slot.path, slot.digest)
         if entry is None:
             with self._lock:
                 if self._slots.get(place) is slot:
@@ -277,7 +279,8 @@ class ExplanationCache:
         with self._lock:
             slot = self._slots.get((key, question))
             entry, path = (slot.entry, slot.path) if slot is not None else (None, None)
-        return entry if entry is not None or path is None else _from_file(path)
+            digest = slot.digest if slot is not None else b""
+        return entry if entry is not None or path is None else _from_file(path, digest)
 
     @property
     def unsaved(self) -> tuple[tuple[ExplanationKey, Question], ...]:
@@ -365,6 +368,7 @@ class ExplanationCache:
         path = self.folder.write(f"{self._count}.pickle", content)
         with self._lock:
             slot.path, slot.file_bytes = path, len(content)
+            slot.digest = hashlib.sha256(content).digest()
 
     def _forget_file(self, slot: _Slot) -> None:
         if slot.path is not None:
@@ -393,15 +397,19 @@ def _extends(settings: ExplainSettings, before: ExplainSettings) -> bool:
     )
 
 
-def _from_file(path: Path) -> CachedExplanations | None:
-    """Read a file of this process, in a folder that is closed to other users; None if it is gone.
+def _from_file(path: Path, digest: bytes) -> CachedExplanations | None:
+    """Read a file of this process; None if it is gone or altered.
 
-    Somebody may have emptied the cache folder.
+    Somebody may have emptied the cache folder. Only bytes that this process has written are
+    unpickled.
     """
     try:
-        entry: CachedExplanations = pickle.loads(path.read_bytes())  # noqa: S301
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    entry: CachedExplanations = pickle.loads(content)  # noqa: S301 - its own, by the digest
     return entry
 
 

@@ -8,10 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import QuacError
 from napari_quac.generators.opening import RecognizedNetwork, Role, recognize_network
-from napari_quac.reading import is_regular_file
+from napari_quac.reading import is_regular_file, path_exists
 
 if TYPE_CHECKING:
     from napari_quac.reports.store import ExplanationStore

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError
 from napari_quac.live.session_state import SessionState
-from napari_quac.reading import parse_json
+from napari_quac.reading import parse_json, path_exists
 from napari_quac.serialize import to_plain
 
 MOST_FILES, MOST_SESSIONS = 24, 6

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.hosts import hosts_restricted, restrict_hosts
 from napari_quac.errors import CheckpointError
-from napari_quac.reading import is_regular_file
+from napari_quac.reading import is_regular_file, path_exists
 from napari_quac.serialize import leaves_of, paths_in
 
 PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only

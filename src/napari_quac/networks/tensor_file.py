@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.large_files import check_size
 from napari_quac.networks.formats.foreign import (
@@ -23,6 +22,7 @@ from napari_quac.reading import (
     check_regular_file,
     is_folder,
     parse_json,
+    path_exists,
 )
 from napari_quac.stepwise import check_canceled
 

@@ -10,13 +10,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_array
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.regions import Regions, find_regions
 from napari_quac.networks.classifier import Classifier
-from napari_quac.reading import is_folder, is_regular_file
+from napari_quac.reading import is_folder, is_regular_file, path_exists
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.report import Report
 from napari_quac.reports.truth import (

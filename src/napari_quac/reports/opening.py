@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.links import require_inside
 from napari_quac.errors import DataError
-from napari_quac.reading import WRONG_KINDS, is_regular_file, read_json
+from napari_quac.reading import WRONG_KINDS, is_regular_file, path_exists, read_json
 from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.report import Report
 from napari_quac.reports.store_info import INFO

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac import __version__
-from napari_quac.data.file_names import path_exists, safe_name
+from napari_quac.data.file_names import safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, encode_image, read_image
 from napari_quac.errors import DataError, ShapeError, StorageError
 from napari_quac.networks.classifier import Classifier
-from napari_quac.reading import is_folder
+from napari_quac.reading import is_folder, path_exists
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.record import plain
 from napari_quac.reports.report import Report

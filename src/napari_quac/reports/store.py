@@ -31,11 +31,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
-from napari_quac.reading import WRONG_KINDS, is_regular_file, parse_json, read_bytes
+from napari_quac.reading import WRONG_KINDS, is_regular_file, parse_json, path_exists, read_bytes
 from napari_quac.reports import task_images
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.record import check_record, is_failed, to_json, whole_curve

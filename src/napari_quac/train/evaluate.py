@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generator import ConversionRequest, ask_generator
 from napari_quac.networks.generator import Generator as ImageGenerator
-from napari_quac.reading import is_regular_file
+from napari_quac.reading import is_regular_file, path_exists
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.classifier_trainer import train_on_pool
 from napari_quac.train.images import ImagePool, resize_for

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, NotFiniteError
 from napari_quac.interruption import postponed
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.run_errors import network_errors
+from napari_quac.reading import path_exists
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.storage import write_file, write_files
 from napari_quac.train.checkpointing import (

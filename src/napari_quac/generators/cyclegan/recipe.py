@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.family import GeneratorFamily
-from napari_quac.reading import is_folder, is_regular_file
+from napari_quac.reading import is_folder, is_regular_file, path_exists
 
 if TYPE_CHECKING:
     import torch

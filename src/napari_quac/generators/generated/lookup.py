@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from napari_quac.data.file_names import file_name, path_exists, safe_name
+from napari_quac.data.file_names import file_name, safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image
 from napari_quac.data.image_search import is_ignored
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
 from napari_quac.generators.generated import STYLES
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.reading import is_folder, is_regular_file
+from napari_quac.reading import is_folder, is_regular_file, path_exists
 
 
 class GeneratedImages(Generator):

@@ -9,10 +9,10 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_quac.data.file_names import path_exists
 from napari_quac.data.file_walk import files_below
 from napari_quac.networks.formats.notebook_cell import export_cell, keras_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
+from napari_quac.reading import path_exists
 
 _FRAMEWORKS = {
     "sklearn": "scikit-learn",

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_quac.data.file_names import path_exists
-from napari_quac.errors import CheckpointError
+from napari_quac.errors import CheckpointError, shorten
 from napari_quac.networks.onnx import wire
-from napari_quac.reading import reading_errors
+from napari_quac.reading import check_regular_file, path_exists, reading_errors
 
 TYPES: Mapping[int, torch.dtype] = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 4: torch.int32, 5: torch.int16,
@@ -237,9 +236,17 @@ class _Reader:
                 "is missing. Copy that file beside it."
             )
         self.data_files.add(path)
+        size = check_regular_file(path, CheckpointError)
+        offset = int(entries.get("offset", 0))
+        length = int(entries["length"]) if "length" in entries else size - offset
+        if offset < 0 or length < 0 or offset + length > size:
+            raise CheckpointError(
+                f"'{path.name}' has {size} bytes, but the weights '{shorten(name)}' of "
+                f"'{self.path.name}' end after {offset + length}. Copy both files again."
+            )
         with path.open("rb") as file:
-            file.seek(int(entries.get("offset", 0)))
-            return file.read(int(entries["length"])) if "length" in entries else file.read()
+            file.seek(offset)
+            return file.read(length)
 
 
 @dataclass(frozen=True)
