@@ -116,12 +116,19 @@ def test_pages_of_a_tiff_that_form_a_circle_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "a.tif")
 
 
-def test_a_tiff_that_is_cut_short_forms_no_circle(tmp_path: Path) -> None:
-    entries = struct.pack("<HHII", 256, 4, 1, 8) * 3  # of the last values, a page at 8
-    (tmp_path / "a.tif").write_bytes(struct.pack("<2sHIH", b"II", 42, 8, 4) + entries)
+def test_a_tiff_that_is_cut_short_leads_to_no_circle(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, WITH_ENDS[0], metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[0].offset + 2 + 12 * len(file.pages[0].tags)
+    content = path.read_bytes()
+    second = struct.pack("<H12sHHII", 4, bytes(12), 257, 4, 1, len(content))
+    path.write_bytes(
+        content[:place] + struct.pack("<I", len(content)) + content[place + 4 :] + second
+    )
     for read in (open_volume, read_image):
         with pytest.raises(DataError, match="circle"):
-            read(tmp_path / "a.tif")
+            read(path)
 
 
 def test_a_tiff_of_more_strips_than_bytes_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--source", choices=SOURCES, default="altered", help="of the inputs")
     parser.add_argument("--minutes", type=float, default=1e9, help="time limit for each reader")
     parser.add_argument("--counts", type=Path, metavar="FILE", help="JSON file to add counts to")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="more files for --table")
     parser.add_argument(
         "--table", type=Path, metavar="PAGE", help="write the counts into a page, and end"
     )
@@ -48,6 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     runs = read_counts(options.counts)
     if options.table:
+        order = list(READERS)
+        every = {run.key: run for path in options.merge for run in read_counts(path)}
+        every |= {run.key: run for run in runs}
+        runs = sorted(every.values(), key=lambda run: (order.index(run.reader), run.source))
+        write_counts(options.counts, runs)
         write_table(runs, options.table)
         return 0
     commit, new = current_commit(), dict[tuple[object, ...], Counts]()

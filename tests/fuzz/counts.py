@@ -122,19 +122,23 @@ def write_table(runs: list[Counts], page: Path) -> None:
 
 
 def table_of(runs: list[Counts]) -> str:
-    """Return a row for each reader, source, seed and commit, and the sums, as Markdown."""
-    order = {run.reader: number for number, run in reversed(list(enumerate(runs)))}
+    """Return a row for each reader and source, and the sums, as Markdown."""
     lines = [
-        "| reader | source | seed | commit | inputs | read | refused | failed | slowest, s "
+        "| reader | source | seeds | commits | inputs | read | refused | failed | slowest, s "
         "| growth, MB |",
-        "|---|---|---:|---|---:|---:|---:|---:|---:|---:|",
+        "|---|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for run in sorted(runs, key=lambda run: order[run.reader]):
-        lines.append(
-            f"| {run.reader} | {run.source} | {run.seed} | {run.commit} | {run.total} "
-            f"| {run.read} | {run.refused} | {run.n_failed} | {run.slowest:.1f} "
-            f"| {run.growth >> 20} |"
-        )
+    groups: dict[tuple[str, str], list[Counts]] = {}
+    for run in runs:
+        groups.setdefault((run.reader, run.source), []).append(run)
+    for (reader, source), group in groups.items():
+        seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in group}))
+        commits = ", ".join(dict.fromkeys(run.commit for run in group))
+        numbers = [sum(getattr(run, name) for run in group)
+                   for name in ("total", "read", "refused", "n_failed")]  # fmt: skip
+        slowest, growth = max(r.slowest for r in group), max(r.growth for r in group) >> 20
+        cells = [reader, source, seeds, commits, *numbers, f"{slowest:.1f}", growth]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     each = Counter[str]()
     for run in runs:
         each[run.reader] += run.total

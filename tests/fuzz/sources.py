@@ -7,6 +7,8 @@ import importlib
 import json
 import os
 import pkgutil
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -34,6 +36,7 @@ def prepare(source: str) -> None:
     if source == "atheris":
         import atheris
 
+        stderr = os.fdopen(os.dup(2), "w", buffering=1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # it prints a line for each module
         with atheris.instrument_imports(include=list(GUIDED)):
             import napari_quac
@@ -41,6 +44,7 @@ def prepare(source: str) -> None:
             for module in pkgutil.walk_packages(napari_quac.__path__, "napari_quac."):
                 if not {*module.name.split(".")} & {*NOT_READERS}:
                     importlib.import_module(module.name)
+        sys.stderr = stderr  # for tracebacks
 
 
 def read_altered(reader: Reader, seed: int, first: int, end: int, folder: Path, read: Read) -> None:
@@ -152,7 +156,11 @@ def read_guided(reader: Reader, seed: int, first: int, end: int, folder: Path, r
     def one(content: bytes) -> None:
         nonlocal n_left
         contents, name = members[content[0] % len(members) if content else 0]
-        read({**contents, name: content[1:]})
+        try:
+            read({**contents, name: content[1:]})
+        except BaseException:
+            traceback.print_exc()
+            raise
         n_left -= 1
         if n_left == 0:
             os._exit(0)  # atheris would end by the exit handlers of the parent
