@@ -251,12 +251,14 @@ def _move(staged: Mapping[Path, Path], outdated: Path | None) -> None:
             with storage_errors(outdated):
                 _set_aside(outdated, earlier)
         for path, partial in staged.items():
+            if len(staged) > 1 and not partial.is_dir():  # while nothing has been moved yet
+                with storage_errors(path):
+                    _keep(path, earlier)
+        for path, partial in staged.items():
             with storage_errors(path):
                 if partial.is_dir():
                     _move_folder(partial, path, earlier)
                 else:
-                    if len(staged) > 1:
-                        _keep(path, earlier)
                     partial.replace(path)
                 moved.append(path)
         for path in {path.parent for path in staged}:
@@ -267,9 +269,11 @@ def _move(staged: Mapping[Path, Path], outdated: Path | None) -> None:
             if path.is_dir() or path not in earlier:
                 _discard(path)
         for path, aside in earlier.items():
-            with suppress(OSError):
-                aside.replace(path)
-                _discard(aside)  # which remains where both are one file
+            if path in moved or not path.exists():
+                with suppress(OSError):
+                    aside.replace(path)
+            if path.exists():  # else this is the only copy
+                _discard(aside)
         raise
     for aside in earlier.values():
         _discard(aside)

@@ -85,7 +85,7 @@ def run(example: Any, root: Path, out: Path) -> Job:
 
 def fido(example: Any, root: Path, out: Path) -> Job:
     command = ["explain", *networks(example), *samples(root), "--methods", "fido"]
-    command += ["--parameter", "fido.n_steps=2", "--out", str(out / "store"), "--device", "cpu"]
+    command += ["--parameter", "fido.n_steps=10", "--out", str(out / "store"), "--device", "cpu"]
     return Job(command, [*command, "--resume"], False)
 
 
@@ -140,7 +140,7 @@ def to_quac(example: Any, root: Path, out: Path) -> Job:
 
 
 def exaggerate(example: Any, root: Path, out: Path) -> Job:
-    command = ["exaggerate", *_trained_networks(root), "--target", "square", "--tries", "2"]
+    command = ["exaggerate", *_trained_networks(root), "--target", "plain", "--tries", "2"]
     command += ["--samples", str(root / "images/plain/00.npy"), "--out", str(out / "paths")]
     return Job(command, command)
 
