@@ -228,7 +228,8 @@ def test_postscript_is_not_run(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     ghostscript.write_text(f'#!/bin/sh\ntouch "{tmp_path}/ran"\n')
     ghostscript.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ghostscript.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None, raising=False)  # looked for once in a process
+    # looked for once in a process
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None, raising=False)
     path = tmp_path / name
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
     with pytest.raises(DataError, match="is damaged or in another format"):

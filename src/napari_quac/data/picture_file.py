@@ -60,9 +60,7 @@ def read_picture(path: Path) -> ImageArray:
 
     with Image.open(path, formats=FORMATS) as file:
         picture: Any = file
-        n_stored, n_pixels = path.stat().st_size, math.prod(picture.size)
-        if n_pixels > max(MOST_PIXELS, LARGEST_RATIO * n_stored):
-            raise ValueError(f"{n_stored} bytes declare {n_pixels} pixels")
+        _check_size(path, picture.size)
         n_frames = int(getattr(picture, "n_frames", 1))
         has_more = n_frames > 1 and picture.format == "MPO"  # a photograph with its depth map
         if n_frames > 1 and not has_more:
@@ -105,6 +103,13 @@ def read_picture(path: Path) -> ImageArray:
             values = drop_opaque_alpha(values, 255, path.name, picture.mode)
             notes = (*notes, OPAQUE)
         return ImageArray(values, _axes(values), notes)
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    """Refuse a small file that declares many pixels, before memory is taken for them."""
+    n_stored, n_pixels = path.stat().st_size, math.prod(size)
+    if n_pixels > max(MOST_PIXELS, LARGEST_RATIO * n_stored):
+        raise ValueError(f"{n_stored} bytes declare {n_pixels} pixels")
 
 
 def _axes(values: NDArray[Any]) -> str:
