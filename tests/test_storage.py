@@ -63,3 +63,22 @@ def test_a_set_is_written_as_a_whole(
     assert is_written == (fails_at > n_moves)
     written = dict.fromkeys(("a", "b/x/1", "b/2", "c"), b"new")
     assert contents(tmp_path) == (written if is_written else before)
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_disk_that_fails_after_the_last_move_costs_nothing(
+    is_set: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", "b") if is_set else ("a",)
+    write_files({tmp_path / name: b"old" for name in names})
+    real = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(StorageError):
+        write_files({tmp_path / name: b"new" for name in names})
+    assert contents(tmp_path) == dict.fromkeys(names, b"new")

@@ -261,9 +261,6 @@ def _move(staged: Mapping[Path, Path], outdated: Path | None) -> None:
                 else:
                     partial.replace(path)
                 moved.append(path)
-        for path in {path.parent for path in staged}:
-            with storage_errors(path):
-                _flush_directory(path)
     except BaseException:
         for path in moved:
             if path.is_dir() or path not in earlier:
@@ -275,8 +272,13 @@ def _move(staged: Mapping[Path, Path], outdated: Path | None) -> None:
             if path.exists():  # else this is the only copy
                 _discard(aside)
         raise
-    for aside in earlier.values():
-        _discard(aside)
+    try:  # all are complete and in their places now
+        for path in {path.parent for path in staged}:
+            with storage_errors(path):
+                _flush_directory(path)
+    finally:
+        for aside in earlier.values():
+            _discard(aside)
 
 
 def _move_folder(partial: Path, folder: Path, earlier: dict[Path, Path]) -> None:
