@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     DataError
-        If the options do not fit; at the end, if samples failed or could not be measured.
+        If the options do not fit; at the end, if samples failed, or records could not be read or
+        measured.
     FaultsError
         At the end, if some failed because of internal errors.
     """
@@ -75,6 +76,9 @@ def run(options: argparse.Namespace) -> None:
     else:
         print("\n".join([summary_text(plan, summary, seconds), *_medians(records.values())]))
     raise_failures(plan, summary)
+    if store.damaged:
+        first = next(iter(store.damaged.values()))
+        raise DataError(f"{len(store.damaged)} records cannot be read; the first: {first}")
     if problems:
         raise DataError(f"{len(problems)} could not be measured; the first: {problems[0]}")
 
