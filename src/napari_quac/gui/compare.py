@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,34 +117,45 @@ class Comparison(QObject):
         if enabled == self.is_side_by_side:
             return
         self.release()
-        grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
-        if enabled:
-            self._camera_was = (tuple(camera.center), float(camera.zoom))
-            self._grid_was = (bool(grid.enabled), int(grid.stride), tuple(grid.shape))
-            self._before_grid = [(layer, bool(layer.visible)) for layer in self._viewer.layers]
-            for layer, _ in self._before_grid:
-                _show(layer, False)
-            self._draw_panels()
-            grid.stride, grid.shape, grid.enabled = 1, (-1, -1), True
-            self._fit()
-            self._fit_later.start()
-        else:
-            before, self._before_grid = self._before_grid or [], None
+        if not enabled:
             self._later.stop()
             self._fit_later.stop()
             self._sync.stack.remove(*(f"{name} panel" for name in NAMES))
-            grid.enabled, grid.stride, grid.shape = self._grid_was
-            present = list(self._viewer.layers)
-            for layer, visible in before:
-                if layer in present:
-                    _show(layer, visible)
-            camera.center, camera.zoom = self._camera_was
-        self.side_by_side_changed.emit(enabled)
+            self._restore_view()
+            self.side_by_side_changed.emit(False)
+            return
+        grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
+        self._camera_was = (tuple(camera.center), float(camera.zoom))
+        self._grid_was = (bool(grid.enabled), int(grid.stride), tuple(grid.shape))
+        self._before_grid = [(layer, bool(layer.visible)) for layer in self._viewer.layers]
+        for layer, _ in self._before_grid:
+            _show(layer, False)
+        self._draw_panels()
+        grid.stride, grid.shape, grid.enabled = 1, (-1, -1), True
+        self._fit()
+        self._fit_later.start()
+        self.side_by_side_changed.emit(True)
+
+    def _restore_view(self) -> None:
+        """Return to the grid, the visible layers and the camera of before."""
+        before, self._before_grid = self._before_grid or [], None
+        grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
+        grid.enabled, grid.stride, grid.shape = self._grid_was
+        present = list(self._viewer.layers)
+        for layer, visible in before:
+            if layer in present:
+                _show(layer, visible)
+        camera.center, camera.zoom = self._camera_was
 
     def close(self) -> None:
         """Restore the viewer, and disconnect all signals."""
         self.release()
-        self.set_side_by_side(False)
+        if self.is_side_by_side:
+            panels = [self._sync.stack.layers.get(f"{name} panel") for name in NAMES]
+            self._later.stop()
+            self._fit_later.stop()
+            remove = [partial(_remove, self._viewer.layers, panel) for panel in panels if panel]
+            _in_turns([self._restore_view, *remove])
         self._connections.close()
         self._sync.layers_changed.disconnect(self._on_layers)
 
@@ -264,3 +277,19 @@ def _show(layer: Any, visible: bool) -> None:
     """Set the visibility if it differs: napari redraws a layer even without a change."""
     if bool(layer.visible) != visible:
         layer.visible = visible
+
+
+def _remove(layers: Any, layer: Any) -> None:
+    if layer in layers:
+        layers.remove(layer)
+
+
+def _in_turns(steps: list[Callable[[], None]]) -> None:
+    """Do one step in each turn of the event loop: napari takes long for each of them."""
+
+    def do_next() -> None:
+        steps.pop(0)()
+        if steps:
+            QTimer.singleShot(0, slot(do_next))
+
+    QTimer.singleShot(0, slot(do_next))
