@@ -9,6 +9,7 @@ import ast
 import logging
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -19,6 +20,9 @@ import pytest
 
 from qt_state import QT_ERROR
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a job in the background of a shell ignores Control-C, and so would all that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["NAPARI_CONFIG"] = ""  # make_napari_viewer resets the settings: not those of the user
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if (

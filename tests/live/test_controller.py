@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_quac.errors import CheckpointError, NetworkError
+from napari_quac.errors import CheckpointError, MethodFailedError, NetworkError
 from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pipeline import explain_pair
@@ -202,7 +202,7 @@ def test_method_that_fails_is_named_and_the_others_go_on(
     explanations = session.results.explanations
     assert explanations is not None
     assert list(explanations.by_method) == ["random"]
-    assert isinstance(explanations.failures["residual"], RuntimeError)
+    assert isinstance(explanations.failures["residual"], MethodFailedError)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), MemoryError(), NetworkError("nan")])

@@ -136,6 +136,7 @@ class Comparison(QObject):
         self._fit_later.start()
         self.side_by_side_changed.emit(True)
 
+    @slot
     def _restore_view(self) -> None:
         """Return to the grid, the visible layers and the camera of before."""
         before, self._before_grid = self._before_grid or [], None

@@ -178,6 +178,7 @@ class PointsPanel(Section):
 
         self._remote.read_link(text, self.link_row.show_link, self._on_failed)
 
+    @slot
     def _open_image(self, address: Address, link: Link) -> None:
         """Open an image of a link, and add the points of the link to it."""
         self._link = link
