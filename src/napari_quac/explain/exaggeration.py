@@ -21,6 +21,7 @@ from napari_quac.explain.prediction_table import penultimate_features
 from napari_quac.networks.class_match import match_classes, request_for
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, ImagePath
+from napari_quac.networks.run_errors import network_errors
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style
@@ -469,8 +470,11 @@ def image_at(path: ImagePath, alpha: float) -> Tensor:
     ------
     NotFiniteError
         If it contains NaN or infinity.
+    NetworkError
+        If the generator fails.
     """
-    image = path.image(alpha)
+    with network_errors("The generator"):
+        image = path.image(alpha)
     if not torch.isfinite(image).all():
         raise NotFiniteError(
             f"The generator returned NaN or infinity at {alpha:.2f} of its path. Check its weights "

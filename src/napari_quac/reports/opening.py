@@ -116,6 +116,7 @@ def report_from_store(
         Some or all of its entries.
     """
     notes = [f"The store is read-only: {store.read_only}."] if store.read_only else []
+    notes += store.notes
     if store.damaged:
         first = next(iter(store.damaged.values()))
         notes.append(f"{len(store.damaged)} records cannot be read; the first: {first}")

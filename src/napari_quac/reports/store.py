@@ -103,6 +103,8 @@ class ExplanationStore:
         Reason why nothing can be added, such as a newer version; empty if it is writable.
     damaged : dict of str to str
         Key of each unreadable record, to the reason.
+    notes : list of str
+        What is missing besides.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class ExplanationStore:
         self.info = info
         self.read_only = read_only
         self.damaged: dict[str, str] = {}
+        self.notes: list[str] = []
         self._keys: dict[str, None] = {}
         self._seconds: dict[str, dict[str, float]] | None = None
         self._thresholds = threshold_grid(info.settings.grid)
@@ -321,7 +324,7 @@ class ExplanationStore:
     def seconds(self, key: str) -> dict[str, float]:
         """Return the recorded seconds of the search (``""``) and of each method."""
         if self._seconds is None:
-            self._seconds = _read_timings(self.folder / TIMINGS)
+            self._seconds = _read_timings(self.folder / TIMINGS, self.notes)
         return self._seconds.get(key, {})
 
     def write(
@@ -509,12 +512,17 @@ def _is_free(folder: Path) -> bool:
     return is_begun and all(f.name == "zarr.json" or f.name[0] == "." for f in inside)
 
 
-def _read_timings(folder: Path) -> dict[str, dict[str, float]]:
+def _read_timings(folder: Path, notes: list[str]) -> dict[str, dict[str, float]]:
+    """Return the seconds of each record, and note what cannot be read: it is no part of them."""
     seconds: dict[str, dict[str, float]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        with suppress(DataError):  # seconds are no part of the records
-            for line in read_bytes(path).decode(errors="replace").splitlines():
-                _add_seconds(seconds, line)
+        try:
+            content = read_bytes(path)
+        except DataError as error:
+            notes.append(f"Seconds of records cannot be read: {error}")
+            continue
+        for line in content.decode(errors="replace").splitlines():
+            _add_seconds(seconds, line)
     return seconds
 
 

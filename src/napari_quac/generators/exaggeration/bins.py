@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.errors import NotFiniteError
 from napari_quac.explain.exaggeration import bin_center, consistency, validity
 from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier
@@ -188,6 +189,11 @@ def evaluate_bins(
         images = torch.cat([query[None], generated]).to(posterior.classifier.device)
         with torch.no_grad():
             q = posterior.log_odds(posterior.logits(images)).double().sigmoid().cpu().numpy()
+        if not np.isfinite(q).all():
+            raise NotFiniteError(
+                f"The classifier returned NaN or infinity for images of '{dataset.name}'. Check "
+                "the weights and value ranges of both networks."
+            )
         at_rest.append(q[0])
         achieved.append(q[1:])
         end = n_bins - 1 if q[0] < 0.5 else 0
