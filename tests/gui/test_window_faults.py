@@ -39,7 +39,7 @@ def test_a_fault_in_work_is_told_and_the_next_work_succeeds(
     for kind in KINDS:
         bench.check(name, kind, 1, rng)
     bench.desk.dock.shut_down()
-    assert bench.n_cases > 3
+    assert bench.n_cases >= 3  # some work only writes
     assert not bench.problems, "\n".join(bench.problems)
 
 
