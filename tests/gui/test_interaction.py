@@ -45,6 +45,7 @@ def test_explaining_shows_everything(explained: QuacDock) -> None:
     assert shown is not None and shown.index == shown.explanation.curve.best
     assert explained.curve_dock.plot.property("curveNames") == ["residual", "random"]
     assert sorted(explained.curve_dock.legend.buttons) == ["random", "residual"]
+    wait(lambda: explained.verdict.sentences[0].text())
     assert explained.verdict.sentences[0].text().startswith("The generated image switches")
     assert "nm²" in explained.threshold.line.text()
     assert "switches to" in explained.search.badge.text()
