@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+from napari_quac.environment import variable_set
 from napari_quac.errors import DataError, one_line
 from napari_quac.networks.consent import consent_required
 
@@ -48,7 +48,9 @@ def start_workers(n: int) -> Iterator[Any]:
     distributed = _import_distributed(f"{n} workers need")
     import dask
 
-    with dask.config.set(SETTINGS), _safe_path(), ExitStack() as stack:
+    # the processes import nothing from the current folder
+    safe_path = variable_set("PYTHONSAFEPATH", "1")
+    with dask.config.set(SETTINGS), safe_path, ExitStack() as stack:
         try:
             with _interrupts_blocked():
                 cluster = distributed.LocalCluster(
@@ -68,21 +70,6 @@ def start_workers(n: int) -> Iterator[Any]:
                 "fewer, or none."
             ) from error
         yield client
-
-
-@contextmanager
-def _safe_path() -> Iterator[None]:
-    """Let processes that start in a block import nothing from the current folder."""
-    variable = "PYTHONSAFEPATH"
-    before = os.environ.get(variable)
-    os.environ[variable] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
 
 
 @contextmanager

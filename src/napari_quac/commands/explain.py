@@ -77,8 +77,7 @@ def run(options: argparse.Namespace) -> None:
         print("\n".join([summary_text(plan, summary, seconds), *_medians(records.values())]))
     raise_failures(plan, summary)
     if store.damaged:
-        first = next(iter(store.damaged.values()))
-        raise DataError(f"{len(store.damaged)} records cannot be read; the first: {first}")
+        raise DataError(store.damage())
     if problems:
         raise DataError(f"{len(problems)} could not be measured; the first: {problems[0]}")
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_quac.environment import variable_set
 from napari_quac.errors import CheckpointError
 from napari_quac.file_probe import FileKind, probe_file
 from napari_quac.networks.consent import read_program
@@ -210,7 +209,7 @@ def _read_exported(path: Path, n_inputs: int) -> torch.export.ExportedProgram:
     # it would print the whole graph of a damaged file
     logging.getLogger("torch.export").setLevel(logging.CRITICAL)
     try:
-        with _weights_only(), warnings.catch_warnings():
+        with variable_set("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # as a buffer, since a path would have to end in .pt2
             return torch.export.load(BytesIO(content))
@@ -354,21 +353,6 @@ def _check_restricted(path: Path, name: str, content: bytes) -> None:
         torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         raise CheckpointError(code_sentence(path, name.rpartition("/")[2])) from error
-
-
-@contextmanager
-def _weights_only() -> Iterator[None]:
-    """Make every ``torch.load`` refuse Python objects, whatever its arguments."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _bounds(length: Any, constraints: Any) -> tuple[int, int | None]:

@@ -118,8 +118,7 @@ def report_from_store(
     notes = [f"The store is read-only: {store.read_only}."] if store.read_only else []
     notes += store.notes
     if store.damaged:
-        first = next(iter(store.damaged.values()))
-        notes.append(f"{len(store.damaged)} records cannot be read; the first: {first}")
+        notes.append(store.damage())
     return Report(
         tuple(entry for entry in entries if isinstance(entry, ReportEntry)),
         tuple(entry for entry in entries if isinstance(entry, FailedEntry)),

@@ -274,6 +274,11 @@ class ExplanationStore:
             except DataError as error:
                 self.damaged.setdefault(key, str(error))
 
+    def damage(self) -> str:
+        """Return a sentence about the unreadable records, of which there must be some."""
+        first = next(iter(self.damaged.values()))
+        return f"{len(self.damaged)} records cannot be read; the first: {first}"
+
     def entries(self) -> Iterator[ReportEntry | FailedEntry]:
         """Yield an entry for each method and each failure; images are read on request.
 

@@ -100,28 +100,17 @@ def context() -> Any:
     })  # fmt: skip
 
 
-def kvstore(address: Address, sign_in: bool = False) -> dict[str, Any]:
-    """Return how tensorstore finds the files at an address.
-
-    Parameters
-    ----------
-    address : Address
-        A folder.
-    sign_in : bool
-        Use the account of the user; otherwise only public buckets can be read.
-    """
+def kvstore(address: Address) -> dict[str, Any]:
+    """Return how tensorstore finds the files of a folder; buckets are read without an account."""
     path = f"{address.path.rstrip('/')}/" if address.path else ""
     if address.protocol == "file":
         return {"driver": "file", "path": path}
     if address.protocol == "gs":
-        if sign_in:
-            return {"driver": "gcs", "bucket": address.place, "path": path}
         server = os.environ.get("TENSORSTORE_GCS_HTTP_URL", "https://storage.googleapis.com")
         return {"driver": "http", "base_url": server, "path": f"/{address.place}/{path}"}
     if address.protocol == "s3":
         spec: dict[str, Any] = {"driver": "s3", "bucket": address.place, "path": path}
-        if not sign_in:
-            spec["aws_credentials"] = {"type": "anonymous"}
+        spec |= {"aws_credentials": {"type": "anonymous"}}
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         if endpoint:
             spec |= {"endpoint": endpoint, "aws_region": os.environ.get("AWS_REGION", "us-east-1")}
@@ -183,14 +172,13 @@ def explained(error: Exception, address: Address) -> DataError:
     text = str(error)
     code = re.search(r"HTTP (?:response )?code:? (\d{3})", text)
     status = code[1] if code else ""
-    bucket = f"the bucket '{address.place}'" if address.protocol in ("gs", "s3") else ""
     host = address.host
     if "NoSuchBucket" in text or "bucket does not exist" in text:
-        return DataError(f"There is no {bucket.removeprefix('the ')}. Check the address.")
+        return DataError(f"There is no bucket '{address.place}'. Check the address.")
     if status in ("401", "403") or "PERMISSION_DENIED" in text or "UNAUTHENTICATED" in text:
         return DataError(
-            f"'{address}' is not public (HTTP {status or 403}). Sign in with your own account, or "
-            "use a public copy."
+            f"'{address}' is not public (HTTP {status or 403}). Use a public copy, or download "
+            "the volume."
         )
     if status == "404" or "NOT_FOUND" in text:
         return DataError(f"There is nothing at '{address}' (HTTP 404). Check the address.")
@@ -211,7 +199,7 @@ def explained(error: Exception, address: Address) -> DataError:
     return DataError(f"'{address}' cannot be read ({' '.join(reason.split())[:160]}).")
 
 
-def read_file(address: Address, name: str, sign_in: bool = False) -> bytes | None:
+def read_file(address: Address, name: str) -> bytes | None:
     """Return a small file; None if it is missing.
 
     Raises
@@ -223,7 +211,7 @@ def read_file(address: Address, name: str, sign_in: bool = False) -> bytes | Non
     """
     require_consent(address.host)
     check_host(address)
-    opening = tensorstore().KvStore.open(kvstore(address, sign_in), context=context())
+    opening = tensorstore().KvStore.open(kvstore(address), context=context())
     store = wait(opening, address)
     answer = wait(store.read(name), address)
     if answer.state != "value":
@@ -234,14 +222,12 @@ def read_file(address: Address, name: str, sign_in: bool = False) -> bytes | Non
     return content
 
 
-def list_names(address: Address, sign_in: bool = False) -> list[str]:
+def list_names(address: Address) -> list[str]:
     """Return the first names in a folder of a bucket; empty where it cannot be listed."""
-    if address.protocol.startswith("http"):
-        return []  # web servers have no lists
+    if address.protocol not in ("s3", "file"):
+        return []  # web servers have no lists, and Google's buckets are read as one
     ts = tensorstore()
-    spec = kvstore(address, sign_in)
-    if address.protocol == "gs" and not sign_in:
-        return []
+    spec = kvstore(address)
     try:
         store = wait(ts.KvStore.open(spec, context=context()), address)
         names = wait(store.list(), address)
@@ -251,7 +237,7 @@ def list_names(address: Address, sign_in: bool = False) -> list[str]:
     return tops[:MAX_NAMES]
 
 
-def read_description(address: Address, name: str, sign_in: bool = False) -> Any:
+def read_description(address: Address, name: str) -> Any:
     """Return a JSON file; None if it is missing.
 
     Raises
@@ -259,7 +245,7 @@ def read_description(address: Address, name: str, sign_in: bool = False) -> Any:
     DataError
         If the request failed, or the file is not JSON.
     """
-    content = read_file(address, name, sign_in)
+    content = read_file(address, name)
     if content is None:
         return None
     with suppress(ValueError):

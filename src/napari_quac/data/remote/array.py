@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,24 +90,15 @@ class RemoteArray:
         Canceled
             If the work of this thread was canceled.
         """
-        is_complete, values = True, None
         try:
-            values = self._read(key, fill=False)
+            return self._read(key, fill=False)
         except FileNotFoundError:
-            is_complete = False
-        if values is None:
             values = self._read(key, fill=True)
-        if not is_complete and values.size and (values == values.flat[0]).all():
+        if values.size and (values == values.flat[0]).all():
             raise MissingBlocksError(
                 f"Nothing is stored at these voxels of '{self.address}': its blocks are missing."
             )
         return values
-
-    def prefetch(self, keys: Iterable[Any]) -> None:
-        """Request parts that are read later, without waiting for them."""
-        store = self._store(fill=False)
-        for key in keys:
-            store[key].read().force()
 
     def _read(self, key: Any, fill: bool) -> NDArray[Any]:
         future = self._store(fill)[key].read(order="C")
