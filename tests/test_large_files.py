@@ -18,7 +18,7 @@ from napari_quac import large_files
 from napari_quac.cli import main
 from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.image_file import read_image
-from napari_quac.data.point_table import read_point_table
+from napari_quac.data.tables.point_table import read_point_table
 from napari_quac.data.volume_file import open_volume
 from napari_quac.errors import DataError
 from napari_quac.large_files import LargeFileError, check_time, time_limit

@@ -15,7 +15,7 @@ import tifffile
 from napari_quac.data.image_file import read_image
 from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack
 from napari_quac.data.npy_file import open_npy
-from napari_quac.data.point_table import read_point_table
+from napari_quac.data.tables.point_table import read_point_table
 from napari_quac.data.volume_file import open_volume
 from napari_quac.errors import DataError, QuacError
 

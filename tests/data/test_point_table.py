@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_quac.data.point_table import guess_columns, guess_table_columns, read_point_table
+from napari_quac.data.tables.column_names import guess_columns, guess_table_columns
+from napari_quac.data.tables.point_table import read_point_table
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points_recipe import (
     Reading,

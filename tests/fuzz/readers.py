@@ -62,7 +62,8 @@ def read_volume(path: Path) -> None:
 
 
 def read_points(path: Path) -> None:
-    from napari_quac.data.point_table import guess_table_columns, read_point_table
+    from napari_quac.data.tables.column_names import guess_table_columns
+    from napari_quac.data.tables.point_table import read_point_table
 
     table = read_point_table(path)
     mapping = guess_table_columns(table)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import NM_PER_UNIT, grouped_digits
-from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, TableUnit
 from napari_quac.data.remote.address import Location
+from napari_quac.data.tables.column_names import TABLE_UNITS, ColumnMapping, TableUnit
+from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.errors import DataError
@@ -194,7 +195,7 @@ class VolumePointsRecipe:
     volume : Path or Address
         See :func:`~napari_quac.data.volume_file.open_volume`.
     points : Path
-        See :func:`~napari_quac.data.point_table.read_point_table`.
+        See :func:`~napari_quac.data.tables.point_table.read_point_table`.
     size : tuple of int
         Voxels of a patch along z, y and x.
     dataset : str
@@ -244,7 +245,8 @@ class VolumePointsRecipe:
         DataError
             If one of them cannot be opened, or no point lies inside.
         """
-        from napari_quac.data.point_table import guess_table_columns, read_point_table
+        from napari_quac.data.tables.column_names import guess_table_columns
+        from napari_quac.data.tables.point_table import read_point_table
         from napari_quac.data.volume_file import open_volume
 
         volume = open_volume(self.volume, self.dataset, self.channel, self.volume_voxel_size)

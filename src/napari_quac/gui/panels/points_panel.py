@@ -10,9 +10,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.point_table import PointTable
 from napari_quac.data.remote.address import Address, location
 from napari_quac.data.remote.link import Link, is_link
+from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, QuacError, SeveralArraysError
 from napari_quac.gui import widgets as ui
@@ -186,7 +186,7 @@ class PointsPanel(Section):
 
     def open_table(self, path: Path) -> None:
         """Read a table of coordinates and show how it is interpreted."""
-        from napari_quac.data.point_table import read_point_table
+        from napari_quac.data.tables.point_table import read_point_table
 
         self._clear_message()
 

@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_table_columns
+from napari_quac.data.tables.column_names import TABLE_UNITS, ColumnMapping, guess_table_columns
+from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points_recipe import (
     ORDERS,
