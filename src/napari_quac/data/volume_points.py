@@ -203,6 +203,8 @@ class VolumePoints:
         Points outside of the volume, and points skipped because their patch extends beyond it.
     level : Level
         The level that is read.
+    groups : tuple of str
+        Neuron or other group of each point; empty if they are unknown.
     further_assumptions : tuple of Assumption
         About the table of the points, and values that were chosen for the user; empty by default.
 
@@ -241,6 +243,7 @@ class VolumePoints:
             )
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
+        self.groups: tuple[str, ...] = ()
         self.further_assumptions: tuple[Assumption, ...] = ()
         self.size = tuple(int(n) for n in size)
         self.level = volume.level_for(voxel_size)
@@ -306,6 +309,10 @@ class VolumePoints:
     def label(self, index: int) -> int | None:
         """Return the label of a point."""
         return self._labels[int(self.rows[index])] if self._labels is not None else None
+
+    def group(self, index: int) -> str:
+        """Return the group of a sample, such as its neuron; empty if it is unknown."""
+        return self.groups[int(self.rows[index])] if self.groups else ""
 
     def center_world(self, index: int) -> tuple[float, ...]:
         """Return the world position of a sample's point."""

@@ -1,4 +1,4 @@
-"""Tables of coordinates: CSV, TSV, feather and parquet; ids stay exact.
+"""Tables of coordinates, with ids that stay exact.
 
 Ids of synapses and neurons are whole numbers beyond 2⁵³, where floating-point numbers are no
 longer exact. Text stays text, whole numbers stay whole, and only coordinates become floats.
@@ -6,10 +6,10 @@ longer exact. Text stays text, whole numbers stay whole, and only coordinates be
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.data.place import grouped_digits
+from napari_quac.data.tables.cells import as_numbers, as_text
+from napari_quac.data.tables.column_names import (
+    CLASS,
+    PROBABILITY,
+    SITES,
+    ColumnMapping,
+    guess_columns,
+    guess_table_columns,
+)
+from napari_quac.data.tables.conventions import ConventionalTable, complete_ids
+from napari_quac.data.tables.row_filter import RowFilter
+from napari_quac.data.tables.table_file import open_table
+from napari_quac.data.tables.table_rows import TableRows, base_column, most_probable, read_rows
 from napari_quac.data.tables.text_table import (
+    MEMORY_PER_BYTE,
+    SECONDS_PER_BYTE,
     has_decimal_commas,
     numbers_in,
-    read_text_table,
-    same_names_sentence,
     split_vectors,
 )
 from napari_quac.errors import DataError, shorten
-from napari_quac.file_probe import probe_file
-from napari_quac.large_files import check_size
-from napari_quac.reading import check_regular_file, is_folder, is_regular_file, reading_errors
-from napari_quac.stepwise import check_canceled
+from napari_quac.large_files import check_rows, check_size, time_limit
+from napari_quac.reading import check_regular_file
 
-_SECONDS_PER_BYTE, _MEMORY_PER_BYTE = 7e-8, 22  # measured with a million rows
-_SECONDS_PER_CELL, _MEMORY_PER_CELL = 3e-7, 100
-MAX_CELLS = 30_000_000
-EXACT = 2.0**53
-"""Above this number, floats do not represent all whole numbers."""
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".df", ".gz", ".feather", ".parquet"})
+MANY_ROWS = 2_000_000
+"""Larger tables are read without a filter only if the user agrees."""
+FEW_CELLS = 5_000_000
+"""Larger tables are read without the columns whose meaning is unknown."""
+HEAD_ROWS = 1000
+ALL_ROWS = RowFilter()
+_SECONDS_PER_CELL, _MEMORY_PER_CELL = 3e-7, 100  # measured with a million rows
 _ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+?(1[5-9]|[2-9]\d)|[1-9]\d{2,14}0{4,}(\.0+)?")
 
 
@@ -52,12 +64,24 @@ class PointTable:
         Separator of values in a text file.
     inexact : frozenset of str
         Columns of floating-point numbers, some of them beyond 2⁵³.
+    numbers : (N,) ndarray of int64 or None
+        Places of the rows in the file, from 0; None if all were read.
+    n_rows : int
+        Rows of the file; 0 if all were read.
+    factors : mapping of str to float
+        Nanometers of one unit of a column of coordinates, as the file states them.
+    facts : tuple of str
+        What was completed or selected on reading, as sentences.
     """
 
     columns: Mapping[str, tuple[str, ...]]
     path: Path | None = None
     separator: str = ""
     inexact: frozenset[str] = frozenset()
+    numbers: NDArray[np.int64] | None = None
+    n_rows: int = 0
+    factors: Mapping[str, float] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,7 +149,7 @@ class PointTable:
 
     def notes(self, columns: Sequence[str], id_column: str = "") -> list[str]:
         """Return remarks about columns of coordinates and of ids, as sentences."""
-        notes = []
+        notes = [*self.facts]
         n_skipped = len(self) - len(self.positions(columns)[1])
         if n_skipped:
             rows = "row has" if n_skipped == 1 else "rows have"
@@ -156,100 +180,190 @@ class PointTable:
         """Return a name for each of some rows; None if their numbers are the names."""
         if id_column:
             texts = self.texts(id_column)
-            return [texts[row] or f"point {row}" for row in rows]
-        return None if len(rows) == len(self) else [f"point {row}" for row in rows]
+            return [texts[row] or f"point {self._number(row)}" for row in rows]
+        if len(rows) == len(self) and self.numbers is None:
+            return None
+        return [f"point {self._number(row)}" for row in rows]
 
     def is_unique(self, column: str) -> bool:
         """Return whether no value of a column occurs twice."""
         texts = self.texts(column)
         return len(set(texts)) == len(texts)
 
+    def with_column(self, name: str, values: tuple[str, ...], fact: str = "") -> PointTable:
+        """Return a table with a further column, and a sentence about it."""
+        facts = (*self.facts, fact) if fact else self.facts
+        return replace(self, columns={**self.columns, name: values}, facts=facts)
+
+    def _number(self, row: int) -> int:
+        return int(self.numbers[row]) if self.numbers is not None else int(row)
+
     def _numbers(self, column: str, skip_damaged: bool = False) -> NDArray[np.float64]:
         texts = self.texts(column)
-        return numbers_in(texts, self.separator, self.name, column, skip_damaged)
+        numbers = numbers_in(texts, self.separator, self.name, column, skip_damaged)
+        return numbers * self.factors.get(column, 1.0)
 
 
-def read_point_table(path: str | Path) -> PointTable:
+def read_point_table(
+    path: str | Path,
+    rows: RowFilter = ALL_ROWS,
+    columns: Sequence[str] = (),
+    table: str = "",
+    resolution: tuple[float, ...] | None = None,
+) -> PointTable:
     """Read a table of points.
 
     Parameters
     ----------
     path : path
-        A csv, tsv, feather or parquet file with a line of column names; texts may be gzipped. A
-        csv may be separated by comma, semicolon, tab or blanks; decimal commas are read where
-        commas do not separate.
+        See :func:`~napari_quac.data.tables.table_file.open_table`. A csv may be separated by
+        comma, semicolon, tab or blanks; decimal commas are read where commas do not separate.
         A column of vectors, such as ``"[1, 2, 3]"`` or ``"{'coordinates': [1, 2, 3]}"``, becomes
         one for each coordinate.
+    rows : RowFilter
+        Which rows; the others are not kept in memory.
+    columns : sequence of str
+        Further columns that are read from a large table, of which those with an unknown meaning
+        are not read.
+    table : str
+        Table of a database.
+    resolution : (z, y, x), optional
+        Nanometers of one unit of the coordinates; by default those that the file states.
 
     Raises
     ------
     DataError
         If it cannot be read, has no rows, or no names of columns.
+    LargeFileError
+        If it has more than :data:`MANY_ROWS` rows, no filter is given, and the user has to agree.
     """
     path = Path(path).expanduser()
-    if not is_regular_file(path):
-        if is_folder(path) or not os.path.lexists(path):
-            state = "is a folder" if is_folder(path) else "does not exist"
-            endings = ", ".join(sorted(TABLE_SUFFIXES))
-            raise DataError(f"'{path}' {state}. Choose a table ({endings}).")
-        check_regular_file(path)
-    suffix = path.suffix.lower()
-    if suffix in (".feather", ".parquet"):
-        columns, inexact = _read_arrow(path, suffix)
-        table = PointTable(split_vectors(columns), path, "", inexact)
-    elif suffix in TABLE_SUFFIXES:
-        inner = path.suffixes[-2].lower() if suffix == ".gz" and len(path.suffixes) > 1 else suffix
-        columns, separator = read_text_table(path, inner, skip_ragged=True)
-        table = PointTable(split_vectors(columns), path, separator)
-    else:
-        raise DataError(f"'{path.name}' has the ending '{suffix}'. Export the table as CSV.")
-    if not len(table):
+    with time_limit(path) if not rows else nullcontext():
+        stored = open_table(path, table)
+        file = complete_ids(stored)
+        head = _table_of(file, read_rows(file, file.names, ALL_ROWS, most=HEAD_ROWS))
+    if not len(head):
         raise DataError(f"'{path.name}' has no rows. Choose another table.")
-    return table
-
-
-def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
-    try:
-        from pyarrow import feather, parquet
-    except ImportError as error:
+    guess = guess_table_columns(head)
+    names = _columns_to_read(file, guess, columns)
+    if not rows:
+        _check_rows(file, len(names))
+    classes = (guess.label,) if guess.label else guess.probabilities
+    with time_limit(path) if not rows and file.n_rows is None else nullcontext():
+        found = read_rows(file, names, rows, classes)
+    if not len(found.numbers):
         raise DataError(
-            f"'{path.name}' needs pyarrow: pip install 'napari-quac[tables]', or export it as CSV."
-        ) from error
-    advice = "Export it again, or as CSV."
-    size = check_regular_file(path)
-    check_size(path, size, size * _SECONDS_PER_BYTE, size * _MEMORY_PER_BYTE)
-    probe_file(path, "feather" if suffix == ".feather" else "parquet", advice=advice)
-    columns: dict[str, tuple[str, ...]] = {}
-    inexact = set()
-    with reading_errors(path.name, advice):
-        is_feather = suffix == ".feather"
-        table = feather.read_table(path) if is_feather else parquet.ParquetFile(path).read()
-        table.validate(full=True)  # to_pylist() follows offsets beyond the end of a damaged column
-        if table.num_rows * table.num_columns > MAX_CELLS:
-            raise DataError(
-                f"'{path.name}' has {table.num_rows} rows and {table.num_columns} columns, more "
-                f"than {MAX_CELLS} cells. Export those of interest."
-            )
-        n_cells = table.num_rows * table.num_columns
-        check_size(path, size, n_cells * _SECONDS_PER_CELL, n_cells * _MEMORY_PER_CELL)
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            if name in columns:
-                raise DataError(same_names_sentence(path, name))
-            check_canceled()
-            values = column.to_pylist()  # whole numbers stay whole
-            columns[name] = tuple(map(_as_text, values))
-            if any(isinstance(number, float) and abs(number) >= EXACT for number in values):
-                inexact.add(name)
-    return columns, frozenset(inexact)
+            f"None of the {grouped_digits(found.n_rows)} rows of '{path.name}' fulfills the filter "
+            f"({describe(rows)}). Change it."
+        )
+    points = _table_of(file, found, selects=bool(rows))
+    points = replace(points, facts=(*file.sentences(), *_selection(rows, found, classes)))
+    inexact = getattr(stored, "inexact", ())
+    points = replace(points, inexact=frozenset(inexact))
+    points = _with_resolution(points, resolution or _stated_resolution(stored), bool(resolution))
+    return _with_classes(points, guess.probabilities)
 
 
-def _as_text(cell: Any) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, float):
-        whole = cell.is_integer() and abs(cell) < EXACT
-        return str(int(cell)) if whole else repr(cell)
-    return str(cell)
+def read_head(path: str | Path, table: str = "") -> tuple[PointTable, int | None]:
+    """Return the first rows of a table, and the number of all rows if it is known."""
+    path = Path(path).expanduser()
+    with time_limit(path):
+        file = complete_ids(open_table(path, table))
+        return _table_of(file, read_rows(file, file.names, ALL_ROWS, most=HEAD_ROWS)), file.n_rows
+
+
+def _table_of(file: ConventionalTable, found: TableRows, selects: bool = False) -> PointTable:
+    return PointTable(
+        split_vectors(found.columns),
+        file.path,
+        file.separator,
+        numbers=found.numbers if selects else None,
+        n_rows=found.n_rows if selects else 0,
+    )
+
+
+def _columns_to_read(
+    file: ConventionalTable, guess: ColumnMapping, further: Sequence[str]
+) -> tuple[str, ...]:
+    n_rows = file.n_rows or 0
+    if n_rows * len(file.names) <= FEW_CELLS or not guess.coordinates:
+        return file.names
+    wanted = {base_column(name, file.names) for name in (*guess.columns, *further)}
+    sites = {name for site in SITES for name in guess_columns(file.names, site=site).coordinates}
+    return tuple(name for name in file.names if name in wanted | sites)
+
+
+def _check_rows(file: ConventionalTable, n_columns: int) -> None:
+    """Ask before many rows are read."""
+    size, n_rows = check_regular_file(file.path), file.n_rows
+    if n_rows is None:
+        check_size(file.path, size, size * SECONDS_PER_BYTE, size * MEMORY_PER_BYTE)
+        return
+    if n_rows > MANY_ROWS:
+        check_rows(file.path, n_rows)
+    n_cells = n_rows * n_columns
+    check_size(file.path, size, n_cells * _SECONDS_PER_CELL, n_cells * _MEMORY_PER_CELL)
+
+
+def describe(rows: RowFilter) -> str:
+    """Return a filter in words."""
+    parts = [str(condition) for condition in rows.conditions]
+    if rows.box:
+        parts.append("inside of the volume")
+    return shorten(" and ".join(parts), 200)
+
+
+def _selection(rows: RowFilter, found: TableRows, classes: Sequence[str]) -> list[str]:
+    if not rows:
+        return []
+    n = grouped_digits(len(found.numbers))
+    sentence = f"{n} of {grouped_digits(found.n_rows)} rows are read"
+    if words := describe(rows):
+        sentence += f": {words}"
+    if rows.n_random and found.n_matching > len(found.numbers):
+        each = " of each class" if classes else ""
+        n_random, n_matching = map(grouped_digits, (rows.n_random, found.n_matching))
+        sentence += f"; {n_random} at random{each} of {n_matching} (seed {rows.seed})"
+    return [f"{sentence}."]
+
+
+def _stated_resolution(file: Any) -> tuple[float, ...] | None:
+    x_y_z = getattr(file, "resolution", None)
+    return tuple(reversed(x_y_z)) if x_y_z else None
+
+
+def _with_resolution(
+    table: PointTable, z_y_x: tuple[float, ...] | None, is_given: bool
+) -> PointTable:
+    """Return a table whose coordinates are converted to nm."""
+    if z_y_x is None:
+        return table
+    factors = {}
+    for site in ("", *SITES):
+        for name, size in zip(guess_columns(tuple(table.columns), site=site).coordinates, z_y_x,
+                              strict=False):  # fmt: skip
+            factors[name] = size
+    if not factors:
+        return table
+    source = "as chosen" if is_given else "as the file states"
+    sizes = " × ".join(f"{size:g}" for size in z_y_x)
+    fact = f"The unit of the coordinates is {sizes} nm (z × y × x), {source}."
+    return replace(table, factors=factors, facts=(*table.facts, fact))
+
+
+def _with_classes(table: PointTable, probabilities: Sequence[str]) -> PointTable:
+    """Return a table with the most probable class of each row as a column."""
+    if len(probabilities) < 2 or CLASS in table.columns:
+        return table
+    numbers = {name: as_numbers(table.columns[name]) for name in probabilities}
+    classes, largest = most_probable(numbers)
+    n_unclear = int((classes == "").sum())
+    fact = f"The class of a row is that of its largest value in {', '.join(probabilities)}"
+    fact += f"; {grouped_digits(n_unclear)} rows have none." if n_unclear else "."
+    table = table.with_column(CLASS, tuple(classes.tolist()), fact)
+    return table.with_column(
+        PROBABILITY, tuple(as_text(float(p)) if p == p else "" for p in largest)
+    )
 
 
 def _is_long(text: str) -> bool:

@@ -12,18 +12,18 @@ from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.tables.column_names import TABLE_UNITS, ColumnMapping, guess_table_columns
-from napari_quac.data.tables.point_table import PointTable
-from napari_quac.data.volume import Volume
-from napari_quac.data.volume_points_recipe import (
+from napari_quac.data.coordinate_reading import (
     ORDERS,
     CountedReading,
     Reading,
     check_reading,
     count_readings,
     refusal,
-    table_assumptions,
 )
+from napari_quac.data.tables.column_names import TABLE_UNITS, ColumnMapping, guess_table_columns
+from napari_quac.data.tables.point_table import PointTable
+from napari_quac.data.volume import Volume
+from napari_quac.data.volume_points_recipe import table_assumptions
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import fields_row
