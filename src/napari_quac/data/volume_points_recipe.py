@@ -17,6 +17,7 @@ from napari_quac.data.coordinate_reading import (
 )
 from napari_quac.data.remote.address import Location
 from napari_quac.data.tables.column_names import (
+    CLASS,
     ColumnMapping,
     guess_table_columns,
 )
