@@ -74,6 +74,12 @@ def test_a_plan_keeps_the_address_and_asks_before_it_is_contacted(
     assert len(store) == len(POINTS)
     values = json.loads((out / "store.json").read_text())["plan"]
     assert values["samples"]["volume"] == address
+    digest = values["samples"]["volume_sha256"]
+    assert len(digest) == 64
+    record = next(iter(dict(store.records()).values()))
+    assert record["volume"]["location"] == address and record["volume"]["level"] == 0
+    assert record["volume"]["metadata_sha256"] == digest
+    assert record["volume"]["size"] == [1, 8, 8]
     values["output"] = "again"
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(values))
     server.requests.clear()
@@ -84,6 +90,16 @@ def test_a_plan_keeps_the_address_and_asks_before_it_is_contacted(
     assert server.requests == []
     assert main(["run", str(tmp_path / "other.yaml"), "--trust"]) == 0
     assert len(ExplanationStore.open(tmp_path / "again")) == len(POINTS)
+    info = server.folder / "em" / "info"
+    info.write_text(info.read_text().replace('"@type"', '"note": 1, "@type"'))
+    assert main(["run", str(tmp_path / "other.yaml"), "--trust", "--resume"]) == 2
+    assert "has changed since the plan was written" in capsys.readouterr().err
+    server.shutdown()
+    server.requests.clear()
+    rows = tmp_path / "rows.csv"
+    assert main(["report", str(out), "--csv", str(rows), "--figure", str(tmp_path / "a.png")]) == 0
+    assert len(rows.read_text().splitlines()) > len(POINTS)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(

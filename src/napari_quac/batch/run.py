@@ -17,6 +17,8 @@ from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_datasets import ImageFiles
+from napari_quac.data.volume_points import VolumePoints
+from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import QuacError
 from napari_quac.explain.agreement_check import check_briefly
 from napari_quac.explain.agreement_text import summarize
@@ -183,8 +185,10 @@ def describe(plan: BatchPlan) -> StoreInfo:
         for name in settings.targets:
             resources.classifier.class_index(name)
     networks = (resources.classifier, resources.generator, plan.generator)
-    description = replace(plan, device="auto").plain()
-    dataset = resources.dataset
+    dataset, samples = resources.dataset, plan.samples
+    if isinstance(samples, VolumePointsRecipe) and isinstance(dataset, VolumePoints):
+        samples = samples.resolved(dataset)
+    description = replace(plan, device="auto", samples=samples).plain()
     info = StoreInfo.of(*networks, settings, dataset.name, description, dataset)
     if path_exists(plan.output / INFO):  # the present description of the store is retained
         return info

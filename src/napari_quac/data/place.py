@@ -137,6 +137,10 @@ class Place:
         The requested point.
     units : tuple of str
         Units of the axes; empty if all have the unit of the sample.
+    level : int
+        Level of the volume, from 0 for the finest.
+    metadata_sha256 : str
+        Of the volume, if it is on another machine.
     """
 
     transform: Transform
@@ -144,6 +148,8 @@ class Place:
     offset: tuple[int, ...]
     center_world: tuple[float, ...]
     units: tuple[str, ...] = ()
+    level: int = 0
+    metadata_sha256: str = ""
 
     def spread_out(self, values: NDArray[Any], n_colors: int = 0) -> NDArray[Any]:
         """Return values of the image's shape with all axes of the volume; colors stay last."""

@@ -187,6 +187,8 @@ class Volume:
         Channels of the file, of which this is one.
     assumptions : tuple of Assumption
         About axes, voxel size and values.
+    metadata_sha256 : str
+        SHA-256 of the description of a volume on another machine; empty for files.
     """
 
     levels: tuple[Level, ...]
@@ -195,6 +197,7 @@ class Volume:
     path: Path | Address | None = None
     n_channels: int = 1
     assumptions: tuple[Assumption, ...] = ()
+    metadata_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not self.levels or not self.finest.shape or 0 in self.finest.shape:
@@ -209,6 +212,10 @@ class Volume:
     def ndim(self) -> int:
         """Number of spatial axes."""
         return self.finest.transform.ndim
+
+    def level_number(self, level: Level) -> int:
+        """Return the place of one of the levels, 0 for the finest."""
+        return next(number for number, entry in enumerate(self.levels) if entry is level)
 
     def level_for(self, voxel_size: Sequence[float] | None) -> Level:
         """Return the level whose voxels are closest in size, whatever the viewer shows.

@@ -298,7 +298,14 @@ class VolumePoints:
             translate=tuple(placed.to_world((0,) * placed.ndim).tolist())[n_hidden:],
             unit=self.volume.unit,
             path=self.volume.path,
-            place=Place(placed, self.size, tuple(offset.tolist()), self.center_world(index)),
+            place=Place(
+                placed,
+                self.size,
+                tuple(offset.tolist()),
+                self.center_world(index),
+                level=self.volume.level_number(self.level),
+                metadata_sha256=self.volume.metadata_sha256,
+            ),
         )
 
     def sample_id(self, index: int) -> str:

@@ -15,7 +15,7 @@ from napari_quac.data.coordinate_reading import (
     count_readings,
     table_box,
 )
-from napari_quac.data.remote.address import Location
+from napari_quac.data.remote.address import Address, Location
 from napari_quac.data.tables.column_names import (
     CLASS,
     ColumnMapping,
@@ -83,6 +83,9 @@ class VolumePointsRecipe:
         Columns of both tables with equal values; empty for a guess.
     group_column : str
         Column of the neurons; empty for a guess, ``"-"`` for none.
+    volume_sha256 : str
+        SHA-256 of the description of a volume on another machine, which must not change; empty
+        for any.
     """
 
     volume: Location
@@ -109,6 +112,19 @@ class VolumePointsRecipe:
     labels: Path | None = None
     join: tuple[str, ...] = ()
     group_column: str = ""
+    volume_sha256: str = ""
+
+    def resolved(self, points: VolumePoints) -> VolumePointsRecipe:
+        """Return the recipe with what was found about the volume, for a plan.
+
+        Parameters
+        ----------
+        points : VolumePoints
+            Loaded by this recipe.
+        """
+        volume = points.volume
+        place = volume.path if isinstance(volume.path, Address) else self.volume
+        return replace(self, volume=place, volume_sha256=volume.metadata_sha256)
 
     def load(self) -> VolumePoints:
         """Open volume and table.
@@ -121,6 +137,11 @@ class VolumePointsRecipe:
         from napari_quac.data.volume_file import open_volume
 
         volume = open_volume(self.volume, self.dataset, self.channel, self.volume_voxel_size)
+        if self.volume_sha256 and volume.metadata_sha256 != self.volume_sha256:
+            raise DataError(
+                f"The description of '{self.volume}' has changed since the plan was written. Make "
+                "a new plan, or use the earlier version of the volume."
+            )
         table = self._read_table(volume)
         guess = guess_table_columns(table, volume.ndim, self.site)
         columns = self._coordinates(table, guess)

@@ -5,6 +5,8 @@ Precomputed volumes, N5 and zarr of both versions, plain or OME-Zarr.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -75,7 +77,12 @@ def open_remote(address: Address, dataset: str = "", channel: int = 0) -> Volume
             if not isinstance(description, dict):
                 raise DataError(f"'{place.at(name)}' is no description of a volume.")
             volume = opener(place.of_kind(kind), description, channel)
-            return replace(volume, assumptions=(*volume.assumptions, MISSING_BLOCKS))
+            content = json.dumps(description, sort_keys=True).encode()
+            return replace(
+                volume,
+                assumptions=(*volume.assumptions, MISSING_BLOCKS),
+                metadata_sha256=hashlib.sha256(content).hexdigest(),
+            )
     raise DataError(_nothing_there(place))
 
 
