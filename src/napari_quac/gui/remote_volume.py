@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.link import Link, read_link, state_address
@@ -23,6 +22,7 @@ from napari_quac.errors import DataError
 from napari_quac.gui.input_layers import REMOTE, placement_of, point_look
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.source_layers import ADDED
+from napari_quac.gui.volume_reader import layer_look
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.networks.consent import hosts_in, trust
@@ -124,20 +124,11 @@ class RemoteVolumes(QObject):
         self._controller.run(SLOT, "reading the link", lambda: read_link(text), done, failed)
 
     def _add(self, volume: Volume, part: Part, name: str) -> Any:
-        look: dict[str, Any] = {"contrast_limits": usual_range(part.voxels.dtype)}
-        if part.voxels.dtype.kind not in "bui" or part.voxels.dtype.itemsize > 1:
-            low, high = float(part.voxels.min()), float(part.voxels.max())
-            look["contrast_limits"] = (low, high if high > low else low + 1)
-        if volume.unit is not None:
-            look["units"] = (volume.unit,) * volume.ndim
         return self._viewer.add_image(
             part.voxels,
             name=name,
-            scale=part.transform.scale,
-            translate=part.transform.translate,
-            colormap="gray",
             metadata={"path": str(volume.path), ADDED: True, REMOTE: volume},
-            **look,
+            **layer_look(volume, part),
         )
 
     def _on_index(self, index: int | None) -> None:
