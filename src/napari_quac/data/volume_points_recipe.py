@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.coordinate_reading import (
@@ -189,26 +189,18 @@ class VolumePointsRecipe:
 
     def _read_table(self, volume: Volume) -> PointTable:
         """Read the rows inside of the volume that fulfill the conditions."""
-        conditions = parse_conditions(self.rows)
-        rows = RowFilter(conditions, (), self.n_random, self.seed)
-        further = (*self.columns, self.id_column, self.label_column, self.group_column, *self.join)
-        names = tuple(name for name in further[: len(further)] if name and name != "-")
-        read = partial(
-            read_point_table, self.points, columns=names, table=self.table,
+        further = (self.id_column, self.label_column, self.group_column, *self.join)
+        return read_points_inside(
+            self.points,
+            RowFilter(parse_conditions(self.rows), (), self.n_random, self.seed),
+            volume,
+            self.columns,
+            self.site,
+            None if self.unit == "auto" else Reading(self.order, self.unit),
+            columns=(*self.columns, *(name for name in further if name and name != "-")),
+            table=self.table,
             resolution=self.coordinate_voxel_size,
-        )  # fmt: skip
-        if not self.n_random:
-            return read(rows)
-        # the rows inside are known once unit and order are, for which some random rows are enough
-        sample = read(replace(rows, n_random=N_TRIAL))
-        guess = guess_table_columns(sample, volume.ndim, self.site)
-        columns = self._coordinates(sample, guess)
-        values, _ = sample.positions(columns)
-        unit = "nm" if sample.factors else self.unit
-        reading = Reading(self.order, unit if unit != "auto" else "voxel")
-        if unit == "auto":
-            reading = count_readings(values, volume, named_unit=guess.unit)[0].reading
-        return read(replace(rows, box=table_box(reading, columns, volume, sample.factors)))
+        )
 
     def _coordinates(self, table: PointTable, guess: ColumnMapping) -> tuple[str, ...]:
         if self.site and not self.columns and guess.site != self.site:
@@ -241,6 +233,56 @@ class VolumePointsRecipe:
             return table.texts(column), []
         sentence = f"The classes are those of the column '{column}' (setting label column)."
         return table.texts(column), [sentence]
+
+
+def read_points_inside(
+    path: Path,
+    rows: RowFilter,
+    volume: Volume | None,
+    coordinates: Sequence[str] = (),
+    site: str = "",
+    reading: Reading | None = None,
+    **options: Any,
+) -> PointTable:
+    """Read rows of a table, random ones from those inside of a volume.
+
+    Parameters
+    ----------
+    path : path
+        Of the table.
+    rows : RowFilter
+        Which rows.
+    volume : Volume or None
+        Points outside are not drawn; None to draw from all.
+    coordinates : sequence of str
+        Columns of the coordinates; empty for a guess.
+    site : str
+        Site of a synapse for the guess.
+    reading : Reading, optional
+        Order and unit of the coordinates; by default those with the most points inside.
+    **options
+        Of :func:`~napari_quac.data.tables.point_table.read_point_table`.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, or no row fulfills the filter.
+    """
+    if not rows.n_random or volume is None:
+        return read_point_table(path, rows, **options)
+    # the rows inside are known once unit and order are, for which some random rows are enough
+    sample = read_point_table(path, replace(rows, n_random=N_TRIAL), **options)
+    guess = guess_table_columns(sample, volume.ndim, site)
+    columns = tuple(coordinates) or guess.coordinates
+    if not columns:
+        return read_point_table(path, rows, **options)
+    values, _ = sample.positions(columns)
+    if sample.factors:
+        reading = Reading(reading.order if reading else "z-y-x", "nm")
+    if reading is None:
+        reading = count_readings(values, volume, named_unit=guess.unit)[0].reading
+    box = table_box(reading, columns, volume, sample.factors)
+    return read_point_table(path, replace(rows, box=box), **options)
 
 
 def table_assumptions(
