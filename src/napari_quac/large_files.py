@@ -100,7 +100,7 @@ def check_rows(path: Path, n_rows: int) -> None:
     """
     _ask(
         path,
-        f"'{path.name}' has {n_rows:,} rows. Rows can be selected while it is read (Rows, --rows, "
+        f"'{path.name}' has {n_rows} rows. Rows can be selected while it is read (Rows, --rows, "
         "--random-rows).",
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_quac.data.tables import point_table
 from napari_quac.data.tables.join import Join, join_labels
 from napari_quac.data.tables.point_table import PointTable, read_head
 from napari_quac.data.tables.row_filter import RowFilter
@@ -17,7 +18,7 @@ from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.panels.points_rows_box import RowsBox
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.slots import slot, slots
-from napari_quac.large_files import LargeFileError
+from napari_quac.large_files import allow
 from napari_quac.live.controller import Controller
 
 
@@ -36,6 +37,9 @@ class LabeledTable:
         All columns of the second table.
     problem : str
         Why there are no labels; empty if there are.
+    n_rows : int
+        Rows of a table that is too long to be read without a filter, of which these are the first;
+        0 for a table that was read.
     """
 
     table: PointTable
@@ -43,6 +47,7 @@ class LabeledTable:
     value: str = ""
     values: tuple[str, ...] = ()
     problem: str = ""
+    n_rows: int = 0
 
 
 @slots
@@ -66,8 +71,6 @@ class PointTables(QObject):
 
     opened = Signal(object)
     """A LabeledTable."""
-    head_read = Signal(object, int)
-    """The first rows of a table that is too long to be read without a filter, and its length."""
 
     def __init__(
         self,
@@ -102,21 +105,18 @@ class PointTables(QObject):
         except QuacError as error:
             self._failed(error)
             return
-        site = self._table_box.site
+        site, allows_all = self._table_box.site, self._rows_box.allows_all
 
-        def failed(error: BaseException) -> None:
-            self._failed(error)
-            if isinstance(error, LargeFileError) and not rows:
-                self._controller.run("table", "reading the table", lambda: read_head(path),
-                                     self._on_head, self._failed)  # fmt: skip
+        def read() -> LabeledTable:
+            if allows_all:
+                allow(path)
+            elif not rows:
+                head, n_rows = read_head(path)
+                if (n_rows or 0) > point_table.MANY_ROWS:
+                    return LabeledTable(head, n_rows=n_rows or 0)
+            return read_labeled(path, rows, volume, site, join)
 
-        self._controller.run(
-            "table",
-            "reading the table",
-            lambda: read_labeled(path, rows, volume, site, join),
-            self._on_read,
-            failed,
-        )
+        self._controller.run("table", "reading the table", read, self._on_read, self._failed)
 
     def _on_read(self, found: LabeledTable) -> None:
         if found.values:
@@ -124,10 +124,6 @@ class PointTables(QObject):
         self.opened.emit(found)
         if found.problem:
             self._failed(DataError(found.problem))
-
-    def _on_head(self, outcome: tuple[PointTable, int | None]) -> None:
-        table, n_rows = outcome
-        self.head_read.emit(table, n_rows or 0)
 
 
 def read_labeled(

@@ -198,17 +198,12 @@ class PointsPanel(Section):
         self.points_menu.set_more({TABLE: f"table {found.table.name}"})
         self.points_menu.choose(TABLE)
         self._show_table()
-
-    @slot
-    def _on_head(self, table: PointTable, n_rows: int) -> None:
-        """Show the columns of a long table, of which no row is used yet."""
-        self._on_table(LabeledTable(table))
-        self.table = None
-        self.rows_box.show()
-        self.message.show_message(
-            f"'{table.name}' has {grouped(n_rows)} rows. Enter which are read (Rows), or a number "
-            "of random ones.", "bad"
-        )  # fmt: skip
+        if found.n_rows:  # only its columns are shown
+            self.table = None
+            self.message.show_message(
+                f"'{found.table.name}' has {grouped(found.n_rows)} rows. Enter which are read "
+                "(Rows), a number of random ones, or 'all'.", "bad"
+            )  # fmt: skip
 
     def choose(self, image_name: str, points_name: str) -> None:
         """Choose layers by name."""
@@ -259,7 +254,6 @@ class PointsPanel(Section):
             self,
         )  # fmt: skip
         ui.connect(self._on_table, self._tables.opened)
-        ui.connect(self._on_head, self._tables.head_read)
         self.label_menu = ui.menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
         ui.narrow(self.label_menu)
         self.add(

@@ -18,6 +18,7 @@ from napari_quac.gui.slots import slot, slots
 
 _TABLES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet *.json *.db *.sqlite)"
 MOST_RANDOM = 1_000_000
+ALL = "all"
 
 
 @slots
@@ -80,7 +81,13 @@ class RowsBox(QWidget):
             If the conditions are not understood.
         """
         text, n_random = self.texts()
+        text = "" if self.allows_all else text
         return RowFilter(parse_conditions(text), n_random=n_random)
+
+    @property
+    def allows_all(self) -> bool:
+        """True if all rows of a long table are to be read."""
+        return self.texts()[0].lower() == ALL
 
     def join(self) -> Join | None:
         """Return the second table; None without one."""
