@@ -117,7 +117,12 @@ class Session:
         self.without_generator.close()
         self.speeds.close()
         self.keeper.close()
-        return self.controller.close(timeout)
+        is_closed = self.controller.close(timeout)
+        # psygnal holds all callbacks for good if one of them refers to choices or results
+        for group in (self.choices.events, self.results.events):
+            for signal in (group, *group.signals.values()):
+                signal.disconnect()
+        return is_closed
 
     @property
     def cache(self) -> ExplanationCache:
