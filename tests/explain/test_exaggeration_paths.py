@@ -109,12 +109,12 @@ def test_a_simulator_is_followed_along_its_strength(classifier: Classifier) -> N
     assert not found.off_manifold.any()
 
 
-def test_a_generator_that_fails_for_a_path_is_told_in_a_sentence(classifier: Classifier) -> None:
+def test_a_generator_that_fails_for_a_path_raises_a_sentence(classifier: Classifier) -> None:
     pair, generator = binned(classifier, 0.13, 1)
 
     def fail(*_: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     generator.path = fail  # type: ignore[method-assign]
-    with pytest.raises(NetworkError, match="The generator .*mat1 and mat2"):
+    with pytest.raises(NetworkError, match=r"The generator .*mat1 and mat2"):
         image_path(pair, generator, classifier)
