@@ -119,9 +119,10 @@ class Session:
         self.keeper.close()
         is_closed = self.controller.close(timeout)
         # psygnal holds all callbacks for good if one of them refers to choices or results
-        for group in (self.choices.events, self.results.events):
-            for signal in (group, *group.signals.values()):
-                signal.disconnect()
+        for events in (self.choices.events, self.results.events):
+            events.disconnect()
+            for changed in events.signals.values():
+                changed.disconnect()
         return is_closed
 
     @property
