@@ -60,7 +60,6 @@ class Bench:
         self.desk, self.folder = Desk(viewer, folder), folder
         self.desk.n_explained, self.desk.is_hasty = 3, True
         self.problems: list[str] = []
-        self.unaffected: list[str] = []
         self.counts: Counter[str] = Counter()
 
     def injection(self, kind: str, error: str = "", place: str = "", number: int = 0) -> Injection:
@@ -135,7 +134,10 @@ class Bench:
             if problems is not None:
                 self.counts["faults"] += 1
                 self.counts["wrong"] += bool(problems)
-                self.problems += [f"{case}: {problem[-1800:]}" for problem in problems]
+                new = [f"{case}: {problem[-1800:]}" for problem in problems]
+                self.problems += new
+                for text in new:
+                    print(f"  WRONG {text}", flush=True)
 
     def case(
         self, case: str, name: str, kind: str, error: str, place: str, number: int
@@ -160,7 +162,7 @@ class Bench:
             self.counts["told"] += 1
         elif work.has_result(desk):
             self.counts["without effect"] += 1
-            self.unaffected.append(case)
+            print(f"  without effect: {case}", flush=True)
         else:
             line = desk.dock.status.line.text()
             problems.append(f"not told; status: {line}; known: {texts}; {faults.texts}")
@@ -236,17 +238,13 @@ def walk(bench: Bench, arguments: argparse.Namespace) -> None:
     """Check kinds of work against kinds of faults, and print a line about each."""
     rng = random.Random(arguments.seed)
     for name in arguments.works:
-        begun, n_problems = time.monotonic(), len(bench.problems)
-        n_unaffected = len(bench.unaffected)
+        begun = time.monotonic()
         try:
             for kind, counts in bench.check(
                 name, arguments.kinds, arguments.each, rng, arguments.place
             ):
                 line = row(name, kind, counts)
-                new = [f"WRONG {text}" for text in bench.problems[n_problems:]]
-                new += [f"without effect: {text}" for text in bench.unaffected[n_unaffected:]]
-                print(f"{line} {time.monotonic() - begun:.0f} s", *new, sep="\n  ", flush=True)
-                n_problems, n_unaffected = len(bench.problems), len(bench.unaffected)
+                print(f"{line} {time.monotonic() - begun:.0f} s", flush=True)
                 begun = time.monotonic()
                 if arguments.counts is not None:
                     with arguments.counts.open("a") as file:

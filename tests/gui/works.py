@@ -100,7 +100,7 @@ class Desk:
             QApplication.processEvents()
             # without a running event loop, nothing else deletes what waits for its deletion
             QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-            time.sleep(0.002)
+            time.sleep(0.005)
             if time.monotonic() > end:
                 running = [*self.dock.controller.running]
                 status = self.dock.status.line.text()
@@ -473,7 +473,8 @@ def new_program(desk: Desk) -> None:
     """Draw a program that nobody has trusted yet, and use the example."""
     desk.use_example()
     network = torch.jit.trace(corner_classifier().module.eval(), torch.zeros(1, 1, 32, 32))
-    network.save(str(desk.folder / "program.pt"), {"extra": str(time.time())})
+    extra = {"extra": str(time.time())}
+    torch.jit.save(network, str(desk.folder / "program.pt"), _extra_files=extra)
 
 
 def unsaved(desk: Desk) -> None:
