@@ -83,7 +83,9 @@ class Desk:
         """Note results and files, to tell new ones from them."""
         results = self.dock.results
         self.earlier = {name: getattr(results, name, None) for name in NOTED}
-        self.earlier["files"] = {*self.folder.iterdir()}
+        self.earlier["files"] = {
+            path for path in self.folder.iterdir() if path.is_file() or any(path.iterdir())
+        }
         self.earlier["layers"] = [*self.viewer.layers]
 
     @property
@@ -299,7 +301,7 @@ def has_files(prefix: str) -> Callable[[Desk], bool]:
         return sorted(file.name for file in path.rglob("*"))
 
     def check(desk: Desk) -> bool:
-        new = [p for p in desk.folder.glob(f"{prefix}*") if p not in desk.earlier["files"]]
+        new = [path for path in desk.folder.glob(f"{prefix}*") if path not in desk.earlier["files"]]
         first = next(desk.folder.glob(f"{prefix}0*"), None)
         return len(new) == 1 and first is not None and names(new[0]) == names(first)
 
@@ -372,11 +374,16 @@ def exaggerated(desk: Desk) -> None:
     desk.wait(lambda: desk.dock.results.exaggeration, "the path")
 
 
+def with_empty_folder(desk: Desk) -> None:
+    """Have a path, and an empty folder."""
+    exaggerated(desk)
+    if all(any(path.iterdir()) for path in desk.folder.glob("path*")):
+        unused(desk.folder, "path").mkdir()
+
+
 def save_path(desk: Desk) -> None:
-    """Write path, change and ladder as stacks and animation."""
-    folder = unused(desk.folder, "path")
-    folder.mkdir()
-    desk.answer_dialog(folder)
+    """Write path, change and ladder as stacks and animation, into an empty folder."""
+    desk.answer_dialog(next(p for p in desk.folder.glob("path*") if not any(p.iterdir())))
     desk.dock.exaggeration.save_button.click()
 
 
@@ -553,7 +560,7 @@ WORKS: dict[str, Work] = {
         use_dask_layer, Desk.use_example, 2, has("loaded_samples", "prediction")
     ),
     "exaggerate": Work(exaggerate, Desk.use_explained, 1, has("exaggeration")),
-    "write path and animation": Work(save_path, exaggerated, 1.5, has_files("path")),
+    "write path and animation": Work(save_path, with_empty_folder, 1.5, has_files("path")),
     "measure regions": Work(open_regions, Desk.use_explained, 1.5, has("regions")),
     "export regions": Work(export_regions, with_regions, 0.7, has_files("regions")),
     "save a plan": Work(save_plan, Desk.use_images, 0.7, has_files("plan")),
