@@ -161,10 +161,7 @@ class _Search:
                 self.ended = True
                 break
             expected_seconds = self._seconds(guess)
-            begun, is_first = thread_time(), shapes.shadow is None
-            error = shapes.check(guess, expected_seconds)
-            if is_first and shapes.shadow is not None:
-                self.begun += thread_time() - begun  # the import of the meta device is no search
+            error = self._check_shapes(shapes, guess, expected_seconds)
             if not shapes.are_checked and expected_seconds > SEARCH_SECONDS / 2:
                 self.ended = True
                 continue
@@ -192,6 +189,14 @@ class _Search:
                 continue
             return _finish(network, adapters, guess, seconds / 2, outputs)
         return None
+
+    def _check_shapes(self, shapes: _Shapes, guess: Guess, seconds: float) -> RunError | None:
+        """Check shapes alone; the import of PyTorch's meta device is no part of the search."""
+        begun, is_first = thread_time(), shapes.shadow is None
+        error = shapes.check(guess, seconds)
+        if is_first and shapes.shadow is not None:
+            self.begun += thread_time() - begun
+        return error
 
     def _seconds(self, guess: Guess) -> float:
         """Estimate the time of a trial; a first one of a volume may take seconds."""
