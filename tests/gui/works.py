@@ -69,6 +69,7 @@ class Desk:
         self.viewer, self.folder = viewer, folder
         self.earlier: dict[str, Any] = {}
         self._ask_until = 0.0
+        self._networks: tuple[Any, Any] = None, None
         self.dock = self.open_dock()
 
     def open_dock(self) -> QuacDock:
@@ -115,11 +116,13 @@ class Desk:
 
     def use_example(self) -> None:
         """Open the example, and wait for its prediction."""
-        results = self.dock.results
-        if results.prediction is None or results.loaded_generator is None:
+        results, choices = self.dock.results, self.dock.choices
+        is_there = self._networks == (choices.classifier, choices.generator)
+        if results.prediction is None or not is_there:
             self.dock.try_example()
         self.wait(lambda: results.prediction and results.loaded_generator, "the example")
         self.wait(lambda: self.is_idle, "rest")
+        self._networks = choices.classifier, choices.generator
 
     def use_explained(self) -> None:
         """Explain a sample of the example by two quick methods, unless one is explained."""
@@ -481,7 +484,8 @@ def new_program(desk: Desk) -> None:
     desk.use_example()
     network = torch.jit.trace(corner_classifier().module.eval(), torch.zeros(1, 1, 32, 32))
     extra = {"extra": str(time.time())}
-    torch.jit.save(network, str(desk.folder / "program.pt"), _extra_files=extra)
+    path = unused(desk.folder, "program", ".pt")
+    torch.jit.save(network, str(path), _extra_files=extra)
 
 
 def unsaved(desk: Desk) -> None:
@@ -567,7 +571,9 @@ WORKS: dict[str, Work] = {
     "slide side by side": Work(side_by_side, exaggerated, 1),
     "blink": Work(blink, Desk.use_explained, 0.5),
     "question of consent": Work(
-        lambda desk: desk.dock.open_path(desk.folder / "program.pt"),
+        lambda desk: desk.dock.open_path(
+            max(desk.folder.glob("program*.pt"), key=lambda path: path.stat().st_mtime)
+        ),
         new_program,
         0.7,
         has("loaded_classifier"),
