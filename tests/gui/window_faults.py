@@ -60,6 +60,7 @@ class Bench:
         self.desk, self.folder = Desk(viewer, folder), folder
         self.desk.n_explained, self.desk.is_hasty = 3, True
         self.problems: list[str] = []
+        self.seconds = float("inf")
         self.counts: Counter[str] = Counter()
 
     def injection(self, kind: str, error: str = "", place: str = "", number: int = 0) -> Injection:
@@ -114,7 +115,10 @@ class Bench:
             chosen = sorted(place for place in counter.counts if part in place)
             places = rng.sample(chosen, min(each or len(chosen), len(chosen)))
             self.counts = Counter(steps=counter.n_steps, places=len(counter.counts))
+            end = time.monotonic() + self.seconds
             for place in places:
+                if time.monotonic() > end:
+                    break
                 self.check_place(name, kind, place, rng.randint(1, counter.counts[place]))
             yield kind, self.counts
 
@@ -264,6 +268,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--works", nargs="+", default=[*WORKS], metavar="WORK")
     parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS])
+    parser.add_argument("--seconds", type=float, default=float("inf"),
+                        help="after which no other place of a kind of work fails")  # fmt: skip
     parser.add_argument("--place", default="", help="part of the places that fail")
     parser.add_argument("--counts", type=Path, help="file to which lines of a table are appended")
     arguments = parser.parse_args()
@@ -276,6 +282,7 @@ def main() -> int:
     place = Path(TEMPORARY) / "files"
     place.mkdir()
     bench = Bench(napari.Viewer(), place)
+    bench.seconds = arguments.seconds
     walk(bench, arguments)
     print(f"{len(bench.problems)} problems")
     sys.stdout.flush()
