@@ -104,6 +104,8 @@ def test_nothing_runs_before_the_answer(dock: QuacDock, hostile: Hostile, tmp_pa
         ),
     }
     for door, (use, names) in doors.items():
+        dock.stages.show_stage("explore")  # the question comes to the front
+        dock.networks.set_open(False)
         use()
         wait(lambda: questions(dock), 30)
         settle(dock)
