@@ -109,7 +109,8 @@ def train_classifier(
                 f"training images ({', '.join(pool.classes)}; {shape}) differ. Both folders need "
                 "the same classes and image size."
             )
-    return (yield from train_on_pool(pool, settings, held_out, path, device))
+    early_path = path if path is not None and not path_exists(path) else None
+    return (yield from train_on_pool(pool, settings, held_out, path, device, early_path))
 
 
 @stepwise
@@ -119,8 +120,9 @@ def train_on_pool(
     validation: ImagePool | None = None,
     path: Path | None = None,
     device: torch.device | None = None,
+    early_path: Path | None = None,
 ) -> Generator[Progress, None, TrainedClassifier]:
-    """Train a classifier on images in memory; see :func:`train_classifier`."""
+    """Train on images in memory; ``early_path`` gets the best state so far."""
     device = device or torch.device("cpu")
     random = np.random.default_rng(settings.seed)
     skipped = {**pool.skipped, **(validation.skipped if validation is not None else {})}
@@ -138,7 +140,6 @@ def train_on_pool(
     dtype = choose_precision(settings.precision, device)
     best_state = copy.deepcopy(network.state_dict())
     best, epoch, share, start = (-1.0, -math.inf), 0, 0.0, time.monotonic()
-    early_path = path if path is not None and not path_exists(path) else None
 
     def finished_share(epoch: int) -> float:
         counted = epoch / settings.epochs if settings.epochs else None
