@@ -229,9 +229,9 @@ class NetworksPanel(Section):
             self.fields[role].choose_file()
             return
         if network.role == role:
-            self.consent.remember(network.programs)
-        else:  # the question was about the role; the one about programs follows
-            self._on_declined(role)
+            self.consent.agree(network.programs, partial(self.use_network, network))
+            return
+        self._on_declined(role)  # the question was about the role; the one about programs follows
         self.use_network(network)
 
     def _on_declined(self, role: str) -> None:
