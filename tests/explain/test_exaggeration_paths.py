@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
 from napari_quac.data.preprocessing import PRESETS
+from napari_quac.errors import NetworkError
 from napari_quac.explain.exaggeration import exaggerate, image_path
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import search
@@ -106,3 +107,14 @@ def test_a_simulator_is_followed_along_its_strength(classifier: Classifier) -> N
     torch.testing.assert_close(found.images[2], warp(query.image[None], half)[0])
     assert found.monotonicity == pytest.approx(1)
     assert not found.off_manifold.any()
+
+
+def test_a_generator_that_fails_for_a_path_raises_a_sentence(classifier: Classifier) -> None:
+    pair, generator = binned(classifier, 0.13, 1)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    generator.path = fail  # type: ignore[method-assign]
+    with pytest.raises(NetworkError, match=r"The generator .*mat1 and mat2"):
+        image_path(pair, generator, classifier)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import os
 import pickle
 import struct
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as safetensors_bytes
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, DataError, QuacError
 from napari_quac.generators.opening import inspect_network, load_classifier
 from napari_quac.networks.checkpoint_file import read_tensors
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.tensor_file import detect_format, file_hash
 
 FORBIDDEN = ("Traceback", "\x1b[", "RuntimeError", "torch/csrc", 'File "', "most recent call")
 
@@ -457,3 +461,46 @@ def test_altered_weights_of_torchscript_are_noticed(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"'altered\.pt' is damaged"):
         ClassifierRecipe(path).load("cpu")
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pt", "old.pt", "pkl"])
+def test_each_read_of_a_file_may_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    weights = {"a": torch.zeros(2)}
+    if ending == "safetensors":
+        save_file(weights, path)
+    elif ending == "pkl":
+        path.write_bytes(pickle.dumps({"a": 1}))
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization=ending == "pt")
+    open_file, n_opened, fails_at = io.open, 0, 10**6
+
+    def failing(file: object, *args: object, **options: object) -> object:
+        nonlocal n_opened
+        if file in (path, str(path)):
+            n_opened += 1
+            if n_opened == fails_at:
+                raise OSError(errno.EIO, "Input/output error", str(file))
+        return open_file(file, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(io, "open", failing)
+    monkeypatch.setattr("builtins.open", failing)
+
+    def read() -> tuple[object, ...]:
+        os.utime(path, ns=(time.time_ns(), time.time_ns()))  # nothing is remembered
+        if ending == "pkl":
+            return detect_format(path), file_hash(path)
+        return detect_format(path), file_hash(path), read_tensors(path)[0]["a"].tolist()
+
+    outcome = read()
+    n_all, n_told = n_opened, 0
+    for number in range(1, n_all + 1):
+        n_opened, fails_at = 0, number
+        try:
+            assert read() == outcome  # a second look makes up for it
+        except CheckpointError as error:
+            assert f"'{path.name}' cannot be read (Input/output error)" in str(error)
+            n_told += 1
+    assert n_told >= 2

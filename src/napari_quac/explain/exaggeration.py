@@ -504,4 +504,5 @@ def generator_path(pair: Pair, generator: Generator, classifier: Classifier) -> 
     request = ConversionRequest(
         query.image, pair.source, pair.target, classifier, query_id=query.id
     )
-    return generator.path(request_for(generator, request), pair.origin)
+    with network_errors("The generator"):
+        return generator.path(request_for(generator, request), pair.origin)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import sys
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +26,7 @@ from napari_quac.reading import (
     is_folder,
     parse_json,
     path_exists,
+    reading_errors,
 )
 from napari_quac.stepwise import check_canceled
 
@@ -79,14 +83,7 @@ def detect_format(path: Path) -> FileFormat:
         If there is no such file, or it is a directory, empty, damaged, or not a network.
     """
     check_is_file(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-        size = path.stat().st_size
-    except OSError as error:
-        raise CheckpointError(
-            f"'{path.name}' cannot be read ({error.strerror or error}). Check its permissions."
-        ) from error
+    head, size = _part_of(path, 0, 4096)
     check_size(path, size, size * _SECONDS_PER_BYTE, size)
     if not head:
         raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
@@ -112,6 +109,14 @@ def detect_format(path: Path) -> FileFormat:
     )
 
 
+def _part_of(path: Path, start: int, length: int) -> tuple[bytes, int]:
+    """Return some bytes of a file, and its size."""
+    with reading_errors(path.name, "Check its permissions.", CheckpointError):
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(length), os.fstat(file.fileno()).st_size
+
+
 def check_is_file(path: Path) -> None:
     """Refuse a missing file, or a directory.
 
@@ -130,8 +135,15 @@ def check_is_file(path: Path) -> None:
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    return _hash_at(path, _stamp(path))
+    """Return the SHA-256 of a file as hexadecimal digits.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read.
+    """
+    with reading_errors(path.name, "Check its permissions.", CheckpointError):
+        return _hash_at(path, _stamp(path))
 
 
 Stamp = tuple[int, ...]
@@ -156,7 +168,16 @@ def _hash_at(path: Path, stamp: Stamp) -> str:
 
 
 def damaged(path: Path, finding: str) -> CheckpointError:
-    """Return the error for a file of a known format that cannot be read."""
+    """Return the error for a file of a known format that cannot be read.
+
+    In the handler of an error of the disk, the file is not called damaged.
+    """
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    if error is not None and error.errno not in (None, errno.EINVAL):  # no such place in the file
+        reason = error.strerror or type(error).__name__
+        return CheckpointError(f"'{path.name}' cannot be read ({reason}). Copy it again.")
     return CheckpointError(f"'{path.name}' is damaged: {finding}. Copy or export it again.")
 
 
@@ -208,9 +229,7 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
     length = int.from_bytes(head[:8], "little")
     if 8 + length > size or length > MAX_HEADER:
         raise damaged(path, f"its header says {length} bytes, but the file ends before that")
-    with path.open("rb") as file:
-        file.seek(8)
-        header = file.read(length)
+    header, _ = _part_of(path, 8, length)
     try:
         tensors = parse_json(header)
         ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]

@@ -180,11 +180,13 @@ def _evaluate(
 ) -> Generator[Progress, None, TrainingResult]:
     """Add the measures of the family and of the evaluation classifier, and write them."""
     if held_out is not None and task.EVALUATION_KEY:
-        measures = yield from task.evaluate(trained.generator, held_out)
+        with network_errors("The evaluation of the generator"):
+            measures = yield from task.evaluate(trained.generator, held_out)
         document = {**trained.document, task.EVALUATION_KEY: measures.to_json()}
         trained = replace(trained, measures=measures, document=document)
     if evaluator is not None:
-        evaluation = yield from evaluator.evaluate(trained.generator, *inputs)
+        with network_errors("The evaluation of the generator"):
+            evaluation = yield from evaluator.evaluate(trained.generator, *inputs)
         document = {**trained.document, **evaluation.to_json()}
         trained = replace(trained, evaluation=evaluation, document=document)
     if trained.document:
@@ -342,7 +344,8 @@ class TrainingLoop:
                 step, message = task.step_number, task.preview_message(means)
                 state = TrainingState(step, self.minutes, dict(means), picture, score, message)
                 if evaluator is not None:
-                    self.start += evaluator.train(time.monotonic() - now)
+                    with network_errors("The training of the evaluation classifier"):
+                        self.start += evaluator.train(time.monotonic() - now)
                 text = task.status_message(means)
                 yield Progress(round(1000 * share), 1000, text, state, finish=self.finish)
         finally:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.preprocessing import PRESETS
-from napari_quac.errors import DataError, MethodUnavailableError, UnknownNameError
+from napari_quac.errors import DataError, MethodUnavailableError, NotFiniteError, UnknownNameError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido.optimize import (
     concrete_drop,
@@ -165,3 +165,19 @@ def test_a_classifier_without_gradients_is_refused(image: Tensor) -> None:
     frozen = Classifier(detached, ("0", "1"), 1, (8, 8), PRESETS["unit"], form="callable")
     with pytest.raises(MethodUnavailableError, match="no gradients"):
         found(frozen, image, FidoSettings())
+
+
+@pytest.mark.parametrize("nan_call", range(5))
+def test_nan_in_any_pass_is_an_error(image: Tensor, nan_call: int) -> None:
+    class Failing(FourPixels):
+        n_calls = 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.n_calls += 1
+            logits = super().forward(images)
+            return logits * torch.nan if self.n_calls == nan_call + 1 else logits
+
+    broken = Classifier(Failing().eval(), ("0", "1"), 1, (8, 8), PRESETS["unit"], name="broken")
+    with pytest.raises(NotFiniteError, match="NaN"):
+        found(broken, image, FidoSettings(n_steps=4))
+    assert broken.module.n_calls == nan_call + 1

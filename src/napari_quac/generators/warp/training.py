@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, NotFiniteError
 from napari_quac.explain.percentage import percentage
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
@@ -213,6 +213,12 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
             with torch.no_grad():
                 field = network(image, torch.full((1, 1), option, device=image.device))
                 before, after = float(self.logit(image)), float(self.logit(warp(image, field)))
+            if not (np.isfinite((before, after)).all() and torch.isfinite(field).all()):
+                raise NotFiniteError(
+                    "The simulator or the classifier returned NaN or infinity for the held-out "
+                    f"image '{held_out.sample_id(index)}'. Train it again with a smaller "
+                    "learning_rate."
+                )
             agreement.append((after - before) * option > 0)
             switched.append(after * option > 0)
             folded.append(float(folding(determinant(field[0].cpu().numpy())).mean()))

@@ -164,10 +164,6 @@ class _Run:
             price = settings.penalty * priced(settings.objective, drop).mean()
             if settings.total_variation:
                 price = price + settings.total_variation * total_variation(drop)
-            if not torch.isfinite(score):
-                raise NotFiniteError(
-                    f"The log-odds of {self.classifier.name} became NaN. Check the weights."
-                )
             (gradient,) = torch.autograd.grad(score + ramp * price, self.grid)
         self.optimizer.step(gradient, rate)
         if settings.deterministic:
@@ -176,7 +172,12 @@ class _Run:
         self.terms = (float(score.detach()), float(price.detach()))
 
     def _log_odds(self, logits: Tensor) -> Tensor:
-        return log_odds(logits, self.class_index, self.classifier.is_independent)
+        values = log_odds(logits, self.class_index, self.classifier.is_independent)
+        if not torch.isfinite(values.detach().mean()):
+            raise NotFiniteError(
+                f"The log-odds of {self.classifier.name} became NaN. Check the weights."
+            )
+        return values
 
     def _draw(self, drop: Tensor, n: int) -> Tensor:
         if self.settings.deterministic:
