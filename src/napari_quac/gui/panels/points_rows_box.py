@@ -1,4 +1,4 @@
-"""Which rows of a table are read, and a second table with labels."""
+"""Fields for the rows of a table that are read, and a second table with labels."""
 
 from __future__ import annotations
 
