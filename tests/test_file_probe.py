@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from napari_quac import file_probe
 from napari_quac.errors import CheckpointError
-from napari_quac.file_probe import probe_file
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.consent import read_program
+from napari_quac.networks.programs import probe_program
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="one process for all files")
 
@@ -69,7 +69,6 @@ def test_a_program_that_crashes_hangs_or_fills_memory_is_refused(
     files = {
         nested(tmp_path / "nested.pt"): "'nested.pt' is damaged: its reader ended with SIGSEGV",
         save(Endless(), tmp_path / "endless.pt"): "not looked at within 1 second",
-        save(Greedy(), tmp_path / "greedy.pt"): "beyond a gigabyte",
     }
     for path, words in files.items():
         with pytest.raises(CheckpointError, match=words):
@@ -77,11 +76,45 @@ def test_a_program_that_crashes_hangs_or_fills_memory_is_refused(
     assert ClassifierRecipe(tmp_path / "whole.pt").load("cpu").n_classes == 2
 
 
+class Costly(nn.Module):
+    """Takes a gigabyte and more for images of 100 pixels and more."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[3] >= 100:
+            torch.zeros([1 << 28])
+        return images.mean((1, 2, 3)).unsqueeze(1).expand(-1, 2)
+
+
+@on_linux
+@pytest.mark.long
+def test_a_program_takes_no_more_memory_here_than_in_the_other_process(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, resource, sys\n"
+        "from napari_quac.large_files import require_questions\n"
+        "from napari_quac.networks.classifier_recipe import ClassifierRecipe\n"
+        "require_questions()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    print(ClassifierRecipe(pathlib.Path(sys.argv[1])).load('cpu').network_size)\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)\n"
+    )
+    for network, words in ((Costly(), ""), (Greedy(), "LargeFileError 'network.pt' is large: it")):
+        path = save(network, tmp_path / "network.pt")
+        outcome = subprocess.run(
+            [sys.executable, "-c", script, str(path)],
+            capture_output=True, text=True, check=True, timeout=120,
+        ).stdout.splitlines()  # fmt: skip
+        assert outcome[0].startswith(words)
+        assert int(outcome[1]) < 500, outcome
+
+
 def test_another_program_than_the_trusted_one_is_not_run(tmp_path: Path) -> None:
     path = save(Means(), tmp_path / "a.pt")
     read_program(path)
     with pytest.raises(CheckpointError, match=r"'a\.pt' changed while it was read"):
-        probe_file(path, "torchscript", "1", error_type=CheckpointError, sha256="0" * 64)
+        probe_program(path, "torchscript", 1, "0" * 64)
 
 
 @on_linux

@@ -44,7 +44,7 @@ def probe_file(
     advice: str = "Copy it again.",
     error_type: type[QuacError] = DataError,
     sha256: str = "",
-) -> None:
+) -> str:
     """Read what describes a file in another process, with limits of time and memory.
 
     A file that passes can be read here. If no process can be started, the file is not looked at.
@@ -56,7 +56,7 @@ def probe_file(
     kind : str
         Format of the file. A program is loaded and run on noise, so the user has to trust it.
     part : str
-        Array inside of an HDF5 file, empty for all of them; number of inputs of a program.
+        Array inside of an HDF5 file, empty for all of them; inputs of a program, in JSON.
     advice : str
         What to do with a file that is large or damaged.
     error_type : type
@@ -64,20 +64,27 @@ def probe_file(
     sha256 : str
         Of a program, so that no other one is run.
 
+    Returns
+    -------
+    findings : str
+        About a program; else empty.
+
     Raises
     ------
     QuacError
         If the process crashes, or exceeds a limit, or the library refuses the file.
     """
     if is_probe:
-        return
+        return ""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
         raise error_type(f"'{path}' cannot be read ({one_line(error)}). Check the path.") from error
     stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-    if problem := _problem_of(os.path.abspath(path), kind, part, stamp, sha256):
+    problem, findings = _look(os.path.abspath(path), kind, part, stamp, sha256)
+    if problem:
         raise error_type(f"'{path.name}' {problem}. {advice}")
+    return findings
 
 
 def prepare_probe(kind: FileKind) -> None:
@@ -87,8 +94,10 @@ def prepare_probe(kind: FileKind) -> None:
 
 
 @lru_cache(maxsize=256)
-def _problem_of(path: str, kind: FileKind, part: str, stamp: tuple[int, ...], sha256: str) -> str:
-    """Return the reason why a file is refused, as the rest of a sentence; empty for none."""
+def _look(
+    path: str, kind: FileKind, part: str, stamp: tuple[int, ...], sha256: str
+) -> tuple[str, str]:
+    """Return the reason why a file is refused, as the rest of a sentence, and the findings."""
     size = stamp[-1]
     request = {
         "kind": kind, "path": path, "part": part, "size": size, "sha256": sha256,
@@ -98,8 +107,8 @@ def _problem_of(path: str, kind: FileKind, part: str, stamp: tuple[int, ...], sh
     try:
         reply = _server.ask(request) if sys.platform == "linux" else _ask_once(request)
     except (OSError, ValueError):  # no further process; a path with a zero byte
-        return ""
-    return _problem(reply)
+        return "", ""
+    return _problem(reply), reply["text"] if reply["status"] == 0 else ""
 
 
 def _problem(reply: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,28 +107,31 @@ def import_arrow() -> Any:
     return pyarrow
 
 
-def look_at_program(request: dict[str, Any]) -> None:
-    """Load a program that the user trusts, and run it on noise."""
+def look_at_program(request: dict[str, Any]) -> str:
+    """Load a program that the user trusts, run it on noise, and return its input in JSON."""
     import_torch(request["kind"])
     if request["with_torchvision"]:
         import torchvision  # noqa: F401 - registers operators
 
     from napari_quac.errors import is_out_of_memory
     from napari_quac.networks.consent import UntrustedProgramError, consent_required
-    from napari_quac.networks.input_search import try_program
+    from napari_quac.networks.program_trial import try_program
 
     extra = request["size"] * _SECONDS_PER_BYTE
     limit(request["seconds"] + extra, GIGABYTE + 6 * request["size"])
-    path, n_inputs = Path(request["path"]), int(request["part"])
+    n_inputs, channels, size = json.loads(request["part"])
+    requested = channels, None if size is None else tuple(size)
+    path = Path(request["path"])
     try:
         with consent_required([request["sha256"]]):
-            try_program(path, n_inputs, lambda: limit_seconds(request["seconds"] + extra))
+            on_load = partial(limit_seconds, request["seconds"] + extra)
+            return try_program(path, n_inputs, requested, on_load)
     except UntrustedProgramError as error:
         raise RefusedError("changed while it was read") from error
     except Exception as error:
         if is_out_of_memory(error) or is_out_of_memory(error.__cause__ or error):
             raise MemoryError from error
-        # the reader that follows says what is wrong
+        return ""  # the reader that follows says what is wrong
 
 
 def import_torch(kind: str) -> None:
@@ -137,7 +142,7 @@ def import_torch(kind: str) -> None:
     from napari_quac import file_probe
 
     file_probe.is_probe = True
-    import napari_quac.networks.input_search  # noqa: F401 - imports torch once, not in each fork
+    import napari_quac.networks.program_trial  # noqa: F401 - imports torch once, not in each fork
 
     if kind == "exported program":
         with contextlib.suppress(ImportError):  # names that change between versions
@@ -156,13 +161,17 @@ def import_libraries(kind: str) -> None:
         import_torch(kind)
 
 
-LOOKS = {"hdf5": look_at_hdf5, "feather": look_at_arrow, "parquet": look_at_arrow}
+LOOKS: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "hdf5": look_at_hdf5,
+    "feather": look_at_arrow,
+    "parquet": look_at_arrow,
+}
 
 
 def look(request: dict[str, Any]) -> tuple[int, str]:
-    """Look at a file; return the exit status and the reason why it is refused."""
+    """Look at a file; return the exit status, and the findings or the reason to refuse it."""
     try:
-        LOOKS.get(request["kind"], look_at_program)(request)
+        return 0, LOOKS.get(request["kind"], look_at_program)(request) or ""
     except ImportError:
         return 0, ""  # without the library, the file is not read either
     except RefusedError as error:
@@ -171,7 +180,6 @@ def look(request: dict[str, Any]) -> tuple[int, str]:
         return DAMAGED, "states sizes beyond a gigabyte: it is damaged or large"
     except Exception as error:  # noqa: BLE001 - of any library
         return DAMAGED, f"is damaged ({' '.join(str(error).split())[:120]})"
-    return 0, ""
 
 
 def fork_look(request: dict[str, Any], parent: int) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def check_size(
         cost = f"about {_rounded(seconds)} s" if seconds > SECONDS else ""
         cost += " and " * bool(cost and memory > N_BYTES)
         cost += f"{memory / 1e9:.1f} GB of memory" if memory > N_BYTES else ""
-        _ask(
+        ask(
             path, f"'{path.name}' is large ({size_text(n_bytes)}): reading it takes {cost}.", folder
         )
 
@@ -132,7 +132,7 @@ def check_time(content: str = "") -> None:
         _limit.set((limit[0], math.inf))
         count = f" (more than {content})" if content else ""
         name = limit[0].name or limit[0]
-        _ask(limit[0], f"'{name}' is large{count}: reading it takes longer than {SECONDS:.0f} s.")
+        ask(limit[0], f"'{name}' is large{count}: reading it takes longer than {SECONDS:.0f} s.")
 
 
 def size_text(n_bytes: int) -> str:
@@ -152,7 +152,23 @@ def _has_agreed(real: Path) -> bool:
         return not _allowed.isdisjoint((real, *real.parents))
 
 
-def _ask(path: Path, sentence: str, folder: Path | None = None) -> None:
+def ask(path: Path, sentence: str, folder: Path | None = None) -> None:
+    """Ask before a file is read; where no question is possible, tell.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sentence : str
+        Why it is large.
+    folder : Path, optional
+        As for :func:`check_size`.
+
+    Raises
+    ------
+    LargeFileError
+        If the user has to agree, and has not.
+    """
     real = _real(path)
     with _lock:
         is_new = real not in _announced

@@ -25,6 +25,7 @@ import pytest
 from batch.conftest import corner_files  # noqa: F401 - a fixture
 from commands.faults import assert_equal, contents
 from napari_quac.__main__ import main
+from napari_quac.generators.opening import inspect_network
 
 KILLS = int(os.environ.get("QUAC_KILLS", "2"))
 LONGEST = 300
@@ -81,17 +82,22 @@ class Job:
         return sorted(times)
 
 
-def start(arguments: list[str], folder: Path) -> Any:
-    """Start a command in a copy of this process, which has imported everything already."""
-    process = FORK.Process(target=_run, args=(arguments, folder))
+def start(arguments: list[str], folder: Path, n_files: int | None = None) -> Any:
+    """Start a command in a copy of this process, which has imported everything already.
+
+    It ends at once when ``n_files`` files have got their places.
+    """
+    process = FORK.Process(target=_run, args=(arguments, folder, n_files))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking where there are threads
         process.start()
     return process
 
 
-def _run(arguments: list[str], folder: Path) -> None:
+def _run(arguments: list[str], folder: Path, n_files: int | None) -> None:
     os.chdir(folder)
+    if n_files is not None:
+        _end_after(n_files)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     sys.stdout, sys.stderr = ((folder / name).open("w") for name in ("output.txt", "errors.txt"))
@@ -99,6 +105,18 @@ def _run(arguments: list[str], folder: Path) -> None:
         os.dup2(stream.fileno(), descriptor)
     sys.argv = ["napari-quac", *arguments]
     sys.exit(main())
+
+
+def _end_after(n_files: int) -> None:
+    replace, targets = os.replace, []
+
+    def replace_or_end(source: Any, target: Any) -> None:
+        if len(targets) == n_files:
+            os._exit(9)
+        targets.append(target)
+        replace(source, target)
+
+    os.replace = replace_or_end
 
 
 def complete(arguments: list[str], folder: Path) -> float:
@@ -207,25 +225,48 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def training(family: str, squares: Path, output: Path) -> Job:
+    options = list(FAMILIES[family])
+    if options[-1] == "--classifier":
+        options.append(str(squares / "classifier.safetensors"))
+    if family != "warp":
+        options += ADVERSARIAL
+    arguments = [
+        "train", family, "--samples", str(squares / "images"), "--out", str(output),
+        "--device", "cpu", "--minutes", "1000", "--steps", "16", "--batch-size", "2",
+        "--checkpoint-minutes", "0.0005", *options,
+    ]  # fmt: skip
+    return Job(arguments, output, STATES, "*.*")
+
+
+def test_a_training_that_ends_between_two_files_of_a_checkpoint_is_resumed(
+    squares: Path, tmp_path: Path
+) -> None:
+    family = "cyclegan"  # its checkpoint has the most files
+    undisturbed = training(family, squares, tmp_path / "undisturbed")
+    complete(undisturbed.command(), tmp_path)
+    n_files = len(list(undisturbed.output.iterdir()))
+    for n in range(2 * n_files):  # of the first checkpoint, and of the one that replaces it
+        stopped = training(family, squares, tmp_path / f"{n}")
+        process = start(stopped.command(), tmp_path, n)
+        process.join(LONGEST)
+        process.kill()
+        assert process.exitcode == 9, (tmp_path / "errors.txt").read_text()
+        networks = sorted(stopped.output.glob("*.safetensors"))
+        for path in networks if n < n_files else [*networks, stopped.output]:
+            assert not inspect_network(path).problem, (n, path)
+        complete(stopped.command(), tmp_path)
+        assert_equal(results_in(stopped.output), results_in(undisturbed.output))
+
+
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_trainings_are_the_same(
     family: str, number: signal.Signals, squares: Path, tmp_path: Path
 ) -> None:
-    def job(output: Path) -> Job:
-        options = list(FAMILIES[family])
-        if options[-1] == "--classifier":
-            options.append(str(squares / "classifier.safetensors"))
-        if family != "warp":
-            options += ADVERSARIAL
-        arguments = [
-            "train", family, "--samples", str(squares / "images"), "--out", str(output),
-            "--device", "cpu", "--minutes", "1000", "--steps", "16", "--batch-size", "2",
-            "--checkpoint-minutes", "0.0005", *options,
-        ]  # fmt: skip
-        return Job(arguments, output, STATES, "*.*")
-
-    undisturbed, stopped = job(tmp_path / "undisturbed"), job(tmp_path / "stopped")
+    undisturbed, stopped = (
+        training(family, squares, tmp_path / name) for name in ("undisturbed", "stopped")
+    )
     seconds = complete(undisturbed.command(), tmp_path)
     n_stopped = stop_and_complete(stopped, tmp_path, number, seconds)
     assert n_stopped > 0

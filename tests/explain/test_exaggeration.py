@@ -11,7 +11,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from napari_quac.errors import StorageError
+from napari_quac.errors import NotFiniteError, StorageError
 from napari_quac.example import load_example
 from napari_quac.explain.exaggeration import (
     Exaggeration,
@@ -74,6 +74,20 @@ def test_anchored_path_begins_at_the_query(made) -> None:
     found = exaggerate(pair, generator, classifier, anchored=True, n_grid=5).result()
     torch.testing.assert_close(found.images[0], pair.query.image)
     assert found.posteriors[0] == pytest.approx(float(pair.query_prediction[pair.target]), abs=1e-4)
+
+
+def test_nan_in_the_styles_for_comparison_is_an_error(made) -> None:
+    classifier, generator, pair, _ = made
+
+    def spoil(module, inputs, styles):
+        return styles * float("nan") if len(styles) > 1 else styles
+
+    hook = generator.network.mapping_network.register_forward_hook(spoil)
+    try:
+        with pytest.raises(NotFiniteError, match="returned NaN"):
+            exaggerate(pair, generator, classifier, n_grid=3).result()
+    finally:
+        hook.remove()
 
 
 def test_image_without_a_path_is_faded_as_a_baseline(made) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from napari_quac.gui.window import dock_of
 from napari_quac.reports.store import ExplanationStore
 from rounding import F32
 
+from .close_anywhere import timed
 from .conftest import explain, load, open_dock, wait
 
 
@@ -45,6 +48,39 @@ def test_closing_an_empty_dock_asks_nothing(make_napari_viewer: Any) -> None:
     wait(lambda: dock.isVisible() and not dock.controller.running)
     click_close(dock)
     assert dock.close_guard.box is None and dock.is_closed
+
+
+def test_a_window_with_nothing_to_lose_asks_the_question_of_napari(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    dock = open_dock(viewer)
+    viewer.add_image(np.zeros((4, 4), np.float32))
+    window = viewer.window._qt_window
+    taken = timed(lambda: window.close(quit_app=False, confirm_need=True))
+    assert taken["question"] and dock.close_guard.box is None
+    wait(lambda: dock.is_closed)
+    del viewer.window._qt_window  # as viewer.close() does after closing it
+
+
+def open_and_close(viewer: Any, index: int) -> list[Any]:
+    """Return weak references to parts of a dock that was closed while it showed a sample."""
+    dock = open_dock(viewer)
+    load(dock)
+    dock.choices.sample_index = index
+    wait(lambda: not dock.controller.running)
+    viewer.window.remove_dock_widget(dock_of(dock))
+    delete(dock)
+    parts = dock, dock.choices, dock.results, dock.session, dock.curve_dock, dock.all_samples
+    return [weakref.ref(part) for part in parts]
+
+
+@pytest.mark.long
+def test_nothing_refers_to_a_closed_dock(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    references = open_and_close(viewer, 0)
+    references += open_and_close(viewer, 1)  # takes over choices and results
+    QTest.qWait(100)
+    gc.collect()
+    assert [reference() for reference in references] == [None] * len(references)
 
 
 @pytest.mark.long

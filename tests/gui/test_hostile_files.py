@@ -104,6 +104,8 @@ def test_nothing_runs_before_the_answer(dock: QuacDock, hostile: Hostile, tmp_pa
         ),
     }
     for door, (use, names) in doors.items():
+        dock.stages.show_stage("explore")  # the question comes to the front
+        dock.networks.set_open(False)
         use()
         wait(lambda: questions(dock), 30)
         settle(dock)
@@ -163,3 +165,17 @@ def test_recipes_of_scripts_are_refused_until_they_are_trusted(
     dock.networks.use_recipes(recipe, generator)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     assert hostile.has_run()
+
+
+def test_an_answer_that_cannot_be_kept_counts_and_is_stated(
+    dock: QuacDock, hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setattr(consent, "answers_file", lambda: file / "answers.txt")
+    drop(dock, hostile.script("evil.pt"))
+    wait(lambda: questions(dock))
+    questions(dock)[0].click()
+    wait(lambda: dock.results.loaded_classifier)
+    settle(dock)
+    assert "answers.txt' cannot be written" in dock.status.line.text()

@@ -29,9 +29,9 @@ from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.testing import CornerSamples, corner_classifier, corner_image
 
 from .conftest import explain, load, open_dock, use_corners, wait
+from .injections import RandomFaults
 from .invariants import lasting_violations, violations
 from .random_walk import Faults, Walker
-from .window_faults import RandomFaults
 
 CLASSES = ("left", "right", "both")
 MOST_FINDINGS = 20

@@ -1,230 +1,48 @@
-"""Faults injected into the work of the window: into networks, into steps, and into the disk.
+"""Faults injected into the work of the window: into networks, steps, and files.
 
-``python tests/gui/window_faults.py --each 3`` lets three steps of each kind of work fail in each
-way (``--each 0``: every step), and ends with 1 if a fault is not told or not overcome.
+``python tests/gui/window_faults.py --each 3`` lets three places of each kind of work fail in each
+way (``--each 0``: every place), and ends with 1 if a fault is not told or not overcome.
 """
 
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import random
+import shutil
 import sys
 import tempfile
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 if __name__ == "__main__":
-    os.environ["NAPARI_CONFIG"] = tempfile.mkdtemp() + "/settings.yaml"
+    TEMPORARY = tempfile.mkdtemp()
+    for variable in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "HOME"):
+        os.environ[variable] = f"{TEMPORARY}/{variable}"
+    os.environ["NAPARI_CONFIG"] = f"{TEMPORARY}/settings.yaml"
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import platformdirs
 import torch
-from qtpy.QtWidgets import QLabel, QTableView
-from torch.nn.modules import module as torch_modules
+from qtpy.QtWidgets import QApplication, QLabel, QTableView
 
-from commands.storage_faults import FaultyDisk, check_complete, contents
+import napari_quac
+from commands.storage_faults import check_complete
+from gui.injections import ERRORS, KINDS, WORDS, Injection
 from gui.random_walk import Faults
 from gui.works import WORKS, Desk, Work, draw_files
-from napari_quac.live.lane import Lane
-
-TEXT = "injected fault"
-STORED = ("the disk is full", "cannot be written")
-WORDS: dict[str, tuple[str, ...]] = {
-    "RuntimeError": (TEXT,),
-    "MemoryError": ("Memory ran out",),
-    "NaN": ("NaN", "not finite", "no finite", "infinite", "not a number", "no numbers"),
-    "ENOSPC": STORED,
-    "EACCES": STORED,
-    "EIO": STORED,
-}
-"""Parts of the sentences of which one has to be in the window."""
-
-
-class FaultyNetworks:
-    """Counts calls of networks, and lets one of them fail, or return NaN.
-
-    Parameters
-    ----------
-    fails_at : int
-        Number of the call, from 1; 0 for none.
-    kind : str
-        ``RuntimeError``, ``MemoryError`` or ``NaN``.
-    """
-
-    def __init__(self, fails_at: int = 0, kind: str = "NaN") -> None:
-        self.fails_at, self.kind = fails_at, kind
-        self.n_steps = self.n_failed = 0
-        self.place = ""
-        self._depth: dict[int, int] = {}
-
-    @contextmanager
-    def injected(self) -> Iterator[None]:
-        """Watch all networks."""
-        begin = torch_modules.register_module_forward_pre_hook(self._before)
-        end = torch_modules.register_module_forward_hook(self._after, always_call=True)
-        try:
-            yield
-        finally:
-            begin.remove()
-            end.remove()
-
-    def _before(self, module: Any, inputs: Any) -> None:
-        thread = threading.get_ident()
-        self._depth[thread] = self._depth.get(thread, 0) + 1
-        if self._depth[thread] > 1 or not threading.current_thread().name.startswith("quac"):
-            return
-        self.n_steps += 1
-        if self.n_steps == self.fails_at and self.kind != "NaN":
-            self.n_failed += 1
-            self.place = place_of(traceback.extract_stack())
-            raise error_of(self.kind)
-
-    def _after(self, module: Any, inputs: Any, output: Any) -> Any:
-        thread = threading.get_ident()
-        self._depth[thread] = self._depth.get(thread, 1) - 1
-        if self._depth[thread] or self.n_steps != self.fails_at or self.kind != "NaN":
-            return None
-        if not isinstance(output, torch.Tensor) or self.n_failed:
-            return None
-        self.n_failed += 1
-        self.place = place_of(traceback.extract_stack())
-        return output * float("nan")
-
-
-class FaultySteps:
-    """Counts steps in the lanes, and lets one of them fail where it goes on.
-
-    Parameters
-    ----------
-    fails_at : int
-        Number of the step, from 1; 0 for none.
-    kind : str
-        ``RuntimeError`` or ``MemoryError``.
-    """
-
-    def __init__(self, fails_at: int = 0, kind: str = "RuntimeError") -> None:
-        self.fails_at, self.kind = fails_at, kind
-        self.n_steps = self.n_failed = 0
-        self.place = ""
-
-    @contextmanager
-    def injected(self) -> Iterator[None]:
-        """Watch all lanes."""
-        perform = Lane._step
-
-        def step(lane: Lane, job: Any) -> None:
-            self.n_steps += 1
-            if self.n_steps == self.fails_at:
-                self.n_failed += 1
-                self.place = job.slot
-                steps, error = job.steps, error_of(self.kind)
-                if steps is None:
-                    job.start = lambda: raise_(error)
-                else:
-                    job.steps = Thrown(steps, error)
-            perform(lane, job)
-
-        with patch.object(Lane, "_step", step):
-            yield
-
-
-def raise_(error: BaseException) -> Any:
-    raise error
-
-
-class Thrown:
-    """Steps that continue with an error at the place where they paused."""
-
-    def __init__(self, steps: Any, error: BaseException) -> None:
-        self._steps, self._error = steps, error
-
-    def __next__(self) -> Any:
-        """Return the next progress, if the steps overcome the error."""
-        if self._error is None:
-            return next(self._steps)
-        error, self._error = self._error, None
-        return self._steps.throw(error)
-
-    def close(self) -> None:
-        """Close the steps."""
-        self._steps.close()
-
-
-def place_of(stack: traceback.StackSummary) -> str:
-    """Return the functions of the package in a stack, the last ones."""
-    return " > ".join(frame.name for frame in stack if "/napari_quac/" in frame.filename)[-160:]
-
-
-def error_of(kind: str) -> BaseException:
-    return MemoryError() if kind == "MemoryError" else RuntimeError(TEXT)
-
-
-class Disk(FaultyDisk):
-    """A disk whose folder of work fails."""
-
-    def __init__(self, folder: Path, fails_at: int = 0, kind: str = "EIO") -> None:
-        super().__init__(folder, fails_at, getattr(errno, kind), lasting=kind == "ENOSPC")
-
-    injected = FaultyDisk.mounted
-    place = ""
-
-
-KINDS: dict[str, Callable[..., Any]] = {
-    **{f"network {kind}": FaultyNetworks for kind in ("RuntimeError", "MemoryError", "NaN")},
-    **{f"step {kind}": FaultySteps for kind in ("RuntimeError", "MemoryError")},
-    **{f"disk {kind}": Disk for kind in ("ENOSPC", "EACCES", "EIO")},
-}
-
-
-class RandomFaults:
-    """Lets a random step of random work fail, again and again while the window is used.
-
-    Parameters
-    ----------
-    folder : Path
-        Whose files cannot be written.
-    seed : int
-    """
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self._folder, self._random, self._stack = folder, random.Random(seed), ExitStack()
-        self._injection: Any = None
-        self.n_failed = 0
-
-    def renew(self) -> None:
-        """Inject another fault in place of the previous one."""
-        self.end()
-        source, error = self._random.choice([*KINDS]).split()
-        place = (self._folder,) if source == "disk" else ()
-        number = self._random.randint(1, 12)
-        self._injection = KINDS[f"{source} {error}"](*place, number, error)
-        self._stack.enter_context(self._injection.injected())
-
-    def end(self) -> None:
-        """Inject nothing."""
-        self._stack.close()
-        if self._injection is not None:
-            self.n_failed += bool(self._injection.n_failed)
-        self._injection = None
-
-    @staticmethod
-    def has_caused(text: str) -> bool:
-        """Return True if an error is an injected one."""
-        return TEXT in text or "MemoryError" in text
-
 
 ENDLESS = ("train a StarGAN", "train a simulator")
 """Work that is stopped after a while."""
 UNFIT = ("dialog for files", "menu Open", "table of keys", "question before closing", "blink",
          "slide side by side", "question of consent", "sample data")  # fmt: skip
-"""Work without steps of its own."""
+"""Work that asks, or has no steps of its own; not done by the soak."""
+TRIES = 3
+"""The steps of a window are not quite the same each time, so a place may not be reached."""
 
 
 class Bench:
@@ -240,20 +58,27 @@ class Bench:
     def __init__(self, viewer: Any, folder: Path) -> None:
         draw_files(folder)
         self.desk, self.folder = Desk(viewer, folder), folder
-        self.desk.n_explained = 3
+        self.desk.n_explained, self.desk.is_hasty = 3, True
         self.problems: list[str] = []
-        self.n_cases = 0
+        self.seconds = float("inf")
+        self.counts: Counter[str] = Counter()
 
-    def injection(self, kind: str, number: int = 0) -> Any:
-        """Return an injection of a kind at a step; 0 only counts."""
-        source, error = kind.split()
-        place = (self.folder,) if source == "disk" else ()
-        return KINDS[kind](*place, number, error)
+    def injection(self, kind: str, error: str = "", place: str = "", number: int = 0) -> Injection:
+        """Return an injection of a kind; number 0 only counts."""
+        example = Path(napari_quac.__file__).parent / "example"
+        own = [
+            platformdirs.user_cache_path("napari-quac"),
+            platformdirs.user_data_path("napari-quac"),
+        ]
+        folders = [self.folder, *own, *([example] if kind == "read" else [])]
+        return KINDS[kind](error, place, number, folders)
 
     def perform(self, name: str, work: Work, seconds: float = 300) -> None:
         """Start work and wait for its end."""
         desk = self.desk
         desk.dock.status.forget_failure()
+        desk.note_earlier()
+        work.answer(desk)
         work.start(desk)
         desk.rest(0.05)
         if name in ENDLESS:
@@ -263,85 +88,177 @@ class Bench:
         desk.wait(lambda: desk.is_idle, f"the end of '{name}'", seconds)
         desk.rest(0.15)
         desk.wait(lambda: desk.is_idle, f"the end of '{name}'", seconds)
+        desk.end_questions()
 
-    def check(self, name: str, kind: str, each: int, rng: random.Random) -> None:
-        """Let some steps of some work fail, or all with ``each`` 0."""
-        work = WORKS[name]
-        work.prepare(self.desk)
-        counter = self.injection(kind)
-        with counter.injected():
+    def check(
+        self, name: str, kinds: Sequence[str], each: int, rng: random.Random, part: str = ""
+    ) -> Iterator[tuple[str, Counter[str]]]:
+        """Let some places of some work fail in each way, or all with ``each`` 0.
+
+        Yields
+        ------
+        str
+            The kind of step.
+        Counter
+            Numbers of ``steps``, ``places``, ``faults``, faults that were ``told``, those
+            ``without effect``, and those that went ``wrong``.
+        """
+        counters = {kind: self.injection(kind) for kind in kinds}
+        WORKS[name].prepare(self.desk)
+        self.perform(name, WORKS[name])  # what is done only once is not counted
+        WORKS[name].prepare(self.desk)
+        with ExitStack() as stack:
+            for counter in counters.values():
+                stack.enter_context(counter.injected())
+            self.perform(name, WORKS[name])
+        for kind, counter in counters.items():
+            chosen = sorted(place for place in counter.counts if part in place)
+            places = rng.sample(chosen, min(each or len(chosen), len(chosen)))
+            self.counts = Counter(steps=counter.n_steps, places=len(counter.counts))
+            end = time.monotonic() + self.seconds
+            for place in places:
+                if time.monotonic() > end:
+                    break
+                self.check_place(name, kind, place, rng.randint(1, counter.counts[place]))
+            yield kind, self.counts
+
+    def check_place(self, name: str, kind: str, place: str, number: int) -> None:
+        """Let a step fail in each way; after that, the same work has to succeed."""
+        for error in ERRORS[kind]:
+            case = f"{name}: {kind} {error} at {number} of {place}"
+            problems: list[str] | None = None
+            try:
+                for attempt in range(TRIES):
+                    if problems is None:
+                        repetition = number if attempt == 0 else 1
+                        problems = self.case(case, name, kind, error, place, repetition)
+                if problems is not None and error == ERRORS[kind][-1]:
+                    problems += self.repeat(name, WORKS[name])
+            except (AssertionError, TimeoutError, ValueError) as wrong:
+                problems = [f"{type(wrong).__name__}: {wrong}"]
+                self.calm()
+            if problems is not None:
+                self.counts["faults"] += 1
+                self.counts["wrong"] += bool(problems)
+                new = [f"{case}: {problem[-1800:]}" for problem in problems]
+                self.problems += new
+                for text in new:
+                    print(f"  WRONG {text}", flush=True)
+
+    def case(
+        self, case: str, name: str, kind: str, error: str, place: str, number: int
+    ) -> list[str] | None:
+        """Let one step fail, and look at what is told and what is there.
+
+        Returns
+        -------
+        list of str or None
+            What is wrong; None if the place was not reached.
+        """
+        work, faults, desk, problems = WORKS[name], Faults(), self.desk, []
+        injection = self.injection(kind, error, place, number)
+        work.prepare(desk)
+        before, texts = stamps(self.folder), {*self.texts(WORDS[error])}
+        with faults.watch(), injection.injected():
             self.perform(name, work)
-        numbers = list(range(1, counter.n_steps + 1))
-        for number in sorted(rng.sample(numbers, min(each or len(numbers), len(numbers)))):
-            self.case(name, kind, number, counter.n_steps)
+        if not injection.n_failed:  # the work took another way this time
+            return None
+        # without effect, such as a batch that is divided after memory ran out
+        if {*self.texts(WORDS[error])} - texts:
+            self.counts["told"] += 1
+        elif work.has_result(desk):
+            self.counts["without effect"] += 1
+            print(f"  without effect: {case}", flush=True)
+        else:
+            line = desk.dock.status.line.text()
+            problems.append(f"not told; status: {line}; known: {texts}; {faults.texts}")
+        problems += [text for text in faults.texts if not text.startswith("An error in the")]
+        return problems + check_files(self.folder, before)
 
-    def case(self, name: str, kind: str, number: int, n_steps: int) -> None:
-        """Let one step fail, and look at what is told, what is there, and what works next."""
-        case, work, faults = f"{name}: {kind} at {number} of {n_steps}", WORKS[name], Faults()
-        try:
-            work.prepare(self.desk)
-            before = contents(self.folder)
-            injection = self.injection(kind, number)
-            with faults.watch(), injection.injected():
-                self.perform(name, work)
-            if not injection.n_failed:  # the work took fewer steps this time
-                return
-            self.n_cases += 1
-            words = WORDS[kind.split()[1]]
-            is_told = any(word in text for text in self.texts() for word in words)
-            # such as a batch that is divided after memory ran out
-            if not is_told and not work.has_result(self.desk):
-                status = self.desk.dock.status.line.text()
-                faults.note(f"not told: {injection.place}; status: {status}")
-            for text in faults.texts:
-                if not text.startswith("An error in the window"):
-                    self.problems.append(f"{case}: {text[-1500:]}")
-            if before.keys() - contents(self.folder).keys():
-                self.problems.append(f"{case}: files are lost")
-            check_complete(self.folder)
-            with faults.watch():
-                faults.texts.clear()
-                work.prepare(self.desk)
-                self.perform(name, work)
-            failure = self.desk.dock.status.failure
-            if failure is not None or faults.texts:
-                self.problems.append(f"{case}: unusable afterwards: {failure}, {faults.texts}")
-        except (AssertionError, TimeoutError, ValueError) as error:
-            self.problems.append(f"{case}: {type(error).__name__}: {error}")
-            self.desk.dock.controller.cancel()
-            self.desk.dock.training.stop()
-            self.desk.rest(1)
+    def repeat(self, name: str, work: Work) -> list[str]:
+        """Do the same work without faults; return what is wrong with it."""
+        faults = Faults()
+        work.prepare(self.desk)
+        with faults.watch():
+            self.perform(name, work)
+        failure = self.desk.dock.status.failure
+        texts = [*faults.texts, *([failure.sentence] if failure is not None else [])]
+        return [f"unusable afterwards: {text}" for text in texts]
 
-    def texts(self) -> Iterator[str]:
-        """Return all sentences of the window, those of tables included."""
+    def calm(self) -> None:
+        """End all work after a problem."""
+        self.desk.dock.controller.cancel()
+        self.desk.dock.training.stop()
+        self.desk.end_questions()
+        self.desk.rest(1)
+
+    def texts(self, words: tuple[str, ...]) -> Iterator[str]:
+        """Return the sentences of the window with one of some words, those of tables included."""
         dock = self.desk.dock
         for root in (dock, dock.all_samples, dock.curve_dock, dock.methods_compared):
-            for label in root.findChildren(QLabel):
-                yield label.text()
-                yield label.toolTip()
-            for table in root.findChildren(QTableView):
-                model = table.model()
-                for row in range(min(model.rowCount(), 80)):
-                    for column in range(model.columnCount()):
-                        index = model.index(row, column)
-                        yield str(index.data())
-                        yield str(index.data(3))  # the tooltip
+            for text in texts_of(root):
+                if any(word in text for word in words):
+                    yield text
 
 
-def walk(bench: Bench, works: list[str], kinds: list[str], each: int, seed: int) -> int:
-    """Check kinds of work against kinds of faults; return the number of cases."""
-    rng = random.Random(seed)
-    for name in works:
-        for kind in kinds:
-            begun, n_before, n_problems = time.monotonic(), bench.n_cases, len(bench.problems)
+def texts_of(root: Any) -> Iterator[str]:
+    """Return texts and tooltips below a widget."""
+    for label in root.findChildren(QLabel):
+        yield label.text()
+        yield label.toolTip()
+    for table in root.findChildren(QTableView):
+        model = table.model()
+        for row in range(min(model.rowCount(), 80)):
+            for column in range(model.columnCount()):
+                index = model.index(row, column)
+                yield str(index.data())
+                yield str(index.data(3))  # the tooltip
+
+
+def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return size and time of all files below a folder."""
+    files = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
+    return {path: (file.st_size, file.st_mtime_ns) for path, file in files.items()}
+
+
+def check_files(folder: Path, before: dict[Path, tuple[int, int]]) -> list[str]:
+    """Return what is wrong with the files that are new, changed or gone."""
+    now = stamps(folder)
+    problems = [f"'{path}' is lost" for path in before if path not in now]
+    for path, stamp in now.items():
+        if before.get(path) != stamp:
             try:
-                bench.check(name, kind, each, rng)
-            except TimeoutError as error:
-                bench.problems.append(f"{name}: {kind}: {error}")
-            new = bench.problems[n_problems:]
-            n, seconds = bench.n_cases - n_before, time.monotonic() - begun
-            print(f"{name}: {kind}: {n} faults, {seconds:.0f} s", *new, sep="\n  ", flush=True)
-    return bench.n_cases
+                check_complete(path)
+            except Exception as error:  # noqa: BLE001 - of any reader
+                problems.append(f"'{path}' is damaged: {error!r}")
+    return problems
+
+
+def row(name: str, kind: str, counts: Counter[str]) -> str:
+    """Return a line of a table."""
+    columns = ("steps", "places", "faults", "told", "without effect", "wrong")
+    return " | ".join([f"| {name}", kind, *(str(counts[column]) for column in columns)]) + " |"
+
+
+def walk(bench: Bench, arguments: argparse.Namespace) -> None:
+    """Check kinds of work against kinds of faults, and print a line about each."""
+    rng = random.Random(arguments.seed)
+    for name in arguments.works:
+        begun = time.monotonic()
+        try:
+            for kind, counts in bench.check(
+                name, arguments.kinds, arguments.each, rng, arguments.place
+            ):
+                line = row(name, kind, counts)
+                print(f"{line} {time.monotonic() - begun:.0f} s", flush=True)
+                begun = time.monotonic()
+                if arguments.counts is not None:
+                    with arguments.counts.open("a") as file:
+                        file.write(line + "\n")
+        except (AssertionError, TimeoutError) as error:
+            bench.problems.append(f"{name}: {error}")
+            print("WRONG", bench.problems[-1], flush=True)
+            bench.calm()
 
 
 def main() -> int:
@@ -349,25 +266,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--works", nargs="+", metavar="WORK")
-    parser.add_argument("--kinds", nargs="+", default=[*KINDS], metavar="KIND")
+    parser.add_argument("--works", nargs="+", default=[*WORKS], metavar="WORK")
+    parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS])
+    parser.add_argument("--seconds", type=float, default=float("inf"),
+                        help="after which no other place of a kind of work fails")  # fmt: skip
+    parser.add_argument("--place", default="", help="part of the places that fail")
+    parser.add_argument("--counts", type=Path, help="file to which lines of a table are appended")
     arguments = parser.parse_args()
-    works = arguments.works or [name for name in WORKS if name not in UNFIT]
     import napari
     from qtpy.QtCore import QSettings, Qt
-    from qtpy.QtWidgets import QApplication
 
     torch.set_num_threads(1)
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
-    with tempfile.TemporaryDirectory() as folder:
-        QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, folder)
-        place = Path(folder) / "files"
-        place.mkdir()
-        bench = Bench(napari.Viewer(), place)
-        n_cases = walk(bench, works, arguments.kinds, arguments.each, arguments.seed)
-        print(f"{n_cases} faults, {len(bench.problems)} problems")
-        sys.stdout.flush()
-        os._exit(1 if bench.problems else 0)  # what napari leaves behind is not part of it
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, TEMPORARY)
+    place = Path(TEMPORARY) / "files"
+    place.mkdir()
+    bench = Bench(napari.Viewer(), place)
+    bench.seconds = arguments.seconds
+    walk(bench, arguments)
+    print(f"{len(bench.problems)} problems")
+    sys.stdout.flush()
+    shutil.rmtree(TEMPORARY, ignore_errors=True)
+    os._exit(1 if bench.problems else 0)  # what napari leaves behind is not part of it
 
 
 if __name__ == "__main__":

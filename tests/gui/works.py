@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,23 @@ import pandas as pd
 import tifffile
 import torch
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit
+from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit, QPushButton
 
 from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.example.example import draw_example_volume
+from napari_quac.explain.methods import METHODS
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.testing import corner_classifier
 
 N_IMAGES, N_ROWS = 60, 300_000
+FEW = {"n_steps": 10, "n_samples": 2, "n_superpixels": 5}
+"""Parameters of methods in a hurry."""
+NOTED = (
+    "loaded_samples", "loaded_classifier", "prediction", "agreement", "predictions", "comparison",
+    "exaggeration", "regions", "report",
+)  # fmt: skip
+"""Results that may be there before some work."""
 
 
 def draw_files(folder: Path) -> None:
@@ -44,14 +52,24 @@ def draw_files(folder: Path) -> None:
     network.save(str(folder / "program.pt"))
 
 
+def parameters_of(method: type[Any]) -> set[str]:
+    """Return the names of the parameters of a method."""
+    return {field.name for field in fields(method)}
+
+
 class Desk:
     """A viewer with a dock, and the files in a folder."""
 
     n_explained = N_IMAGES
     """Number of samples that *Explain these* explains."""
+    is_hasty = False
+    """True for methods of few steps."""
 
     def __init__(self, viewer: Any, folder: Path) -> None:
         self.viewer, self.folder = viewer, folder
+        self.earlier: dict[str, Any] = {}
+        self._ask_until = 0.0
+        self._networks: tuple[Any, Any] = None, None
         self.dock = self.open_dock()
 
     def open_dock(self) -> QuacDock:
@@ -61,6 +79,15 @@ class Desk:
             self.dock, name="QuAC", area="right", add_vertical_stretch=False
         )
         return self.dock
+
+    def note_earlier(self) -> None:
+        """Note results and files, to tell new ones from them."""
+        results = self.dock.results
+        self.earlier = {name: getattr(results, name, None) for name in NOTED}
+        self.earlier["files"] = {
+            path for path in self.folder.iterdir() if path.is_file() or any(path.iterdir())
+        }
+        self.earlier["layers"] = [*self.viewer.layers]
 
     @property
     def is_idle(self) -> bool:
@@ -76,7 +103,7 @@ class Desk:
             QApplication.processEvents()
             # without a running event loop, nothing else deletes what waits for its deletion
             QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-            time.sleep(0.002)
+            time.sleep(0.005)
             if time.monotonic() > end:
                 running = [*self.dock.controller.running]
                 status = self.dock.status.line.text()
@@ -89,11 +116,13 @@ class Desk:
 
     def use_example(self) -> None:
         """Open the example, and wait for its prediction."""
-        results = self.dock.results
-        if results.prediction is None or results.loaded_generator is None:
+        results, choices = self.dock.results, self.dock.choices
+        is_there = self._networks == (choices.classifier, choices.generator)
+        if results.prediction is None or not is_there:
             self.dock.try_example()
         self.wait(lambda: results.prediction and results.loaded_generator, "the example")
         self.wait(lambda: self.is_idle, "rest")
+        self._networks = choices.classifier, choices.generator
 
     def use_explained(self) -> None:
         """Explain a sample of the example by two quick methods, unless one is explained."""
@@ -104,6 +133,15 @@ class Desk:
         self.wait(lambda: self.dock.results.displayed_hybrid, "an explanation")
         self.wait(lambda: self.is_idle, "rest")
 
+    def use_methods(self, *names: str) -> None:
+        """Choose methods."""
+        choices = self.dock.choices
+        choices.update_settings(methods=names, max_tries=100)
+        if self.is_hasty:
+            few = {name: parameters_of(METHODS[name]) & {*FEW} for name in names}
+            parameters = {name: {key: FEW[key] for key in few[name]} for name in names}
+            choices.update_settings(parameters=parameters)
+
     def use_images(self) -> None:
         """Use the folder of images with the networks of the example."""
         self.use_example()
@@ -112,6 +150,32 @@ class Desk:
                   and len(self.dock.results.loaded_samples) == N_IMAGES
                   and self.dock.results.prediction, "the images")  # fmt: skip
         self.wait(lambda: self.is_idle, "rest")
+
+    def click_when(self, name: str, condition: Callable[[], bool] = lambda: True) -> None:
+        """Click a button of a question as soon as it is there, unless the work ends without it."""
+
+        def click() -> None:
+            buttons = [
+                button
+                for root in (self.dock, *QApplication.topLevelWidgets())
+                for button in root.findChildren(QPushButton, name)
+                if button.isVisible()
+            ]
+            if buttons and condition():
+                buttons[0].click()
+            elif time.monotonic() < self._ask_until:
+                QTimer.singleShot(20, click)
+
+        self._ask_until = time.monotonic() + 60
+        QTimer.singleShot(20, click)
+
+    def end_questions(self) -> None:
+        """Close dialogs and menus that work has left, and click nothing more."""
+        self._ask_until = 0.0
+        self.rest(0.05)
+        for widget in (QApplication.activePopupWidget(), QApplication.activeModalWidget()):
+            if widget is not None:
+                widget.close()
 
     def answer_dialog(self, path: Path) -> None:
         """Choose a path in the next file dialog, as soon as it is open."""
@@ -154,13 +218,16 @@ class Work:
     seconds : float
         Usual duration.
     has_result : callable
-        True if the result of the work is there as a whole.
+        True if the result of the work is there as a whole, and not that of earlier work.
+    answer : callable
+        How the user answers what the work asks; called before it starts.
     """
 
     start: Callable[[Desk], None]
     prepare: Callable[[Desk], None] = nothing
     seconds: float = 1.0
     has_result: Callable[[Desk], Any] = lambda desk: False
+    answer: Callable[[Desk], None] = nothing
 
 
 def explain(desk: Desk) -> None:
@@ -171,14 +238,28 @@ def explain_by(*methods: str) -> Callable[[Desk], None]:
     """Return work that explains the sample by methods."""
 
     def start(desk: Desk) -> None:
-        desk.dock.choices.update_settings(methods=methods, max_tries=100)
+        desk.use_methods(*methods)
         explain(desk)
 
     return start
 
 
+def comparable(desk: Desk) -> None:
+    """Have a pair, and methods in a hurry, if they are."""
+    if not desk.is_hasty:
+        desk.use_explained()
+        return
+    desk.use_example()
+    if desk.dock.choices.settings.methods != tuple(METHODS) or not is_explained(desk):
+        desk.use_methods(*METHODS)
+        explain(desk)
+        desk.wait(lambda: is_explained(desk), "all explanations")
+    desk.wait(lambda: desk.is_idle, "rest")
+
+
 def without_generator(desk: Desk) -> None:
     desk.use_example()
+    desk.use_methods("fido")
     desk.dock.choices.generator = None
     desk.wait(lambda: desk.is_idle and desk.dock.without_generator.isEnabled(), "rest")
 
@@ -198,12 +279,41 @@ def all_explained(desk: Desk) -> bool:
 def all_predicted(desk: Desk) -> bool:
     """Return True if each sample has been predicted."""
     table = desk.dock.results.predictions
-    return table is not None and table.is_complete and not table.failures
+    is_new = table is not None and table is not desk.earlier["predictions"]
+    return is_new and table.is_complete and not table.failures
 
 
-def has(name: str) -> Callable[[Desk], bool]:
-    """Return a check for one of the results."""
-    return lambda desk: getattr(desk.dock.results, name) is not None
+def has(*names: str) -> Callable[[Desk], bool]:
+    """Return a check for new results without failures."""
+
+    def check(desk: Desk) -> bool:
+        results = [getattr(desk.dock.results, name) for name in names]
+        earlier = [desk.earlier[name] for name in names]
+        return all(
+            result is not None and result is not before and not getattr(result, "failures", ())
+            for result, before in zip(results, earlier, strict=True)
+        )
+
+    return check
+
+
+def has_files(prefix: str) -> Callable[[Desk], bool]:
+    """Return a check for a new file, or a folder with the files of the first one."""
+
+    def names(path: Path) -> list[str]:
+        return sorted(file.name for file in path.rglob("*"))
+
+    def check(desk: Desk) -> bool:
+        new = [path for path in desk.folder.glob(f"{prefix}*") if path not in desk.earlier["files"]]
+        first = next(desk.folder.glob(f"{prefix}0*"), None)
+        return len(new) == 1 and first is not None and names(new[0]) == names(first)
+
+    return check
+
+
+def has_layers(n: int) -> Callable[[Desk], bool]:
+    """Return a check for a number of new layers."""
+    return lambda desk: len({*desk.viewer.layers} - {*desk.earlier["layers"]}) >= n
 
 
 def unexplained(desk: Desk) -> None:
@@ -267,11 +377,16 @@ def exaggerated(desk: Desk) -> None:
     desk.wait(lambda: desk.dock.results.exaggeration, "the path")
 
 
+def with_empty_folder(desk: Desk) -> None:
+    """Have a path, and an empty folder."""
+    exaggerated(desk)
+    if all(any(path.iterdir()) for path in desk.folder.glob("path*")):
+        unused(desk.folder, "path").mkdir()
+
+
 def save_path(desk: Desk) -> None:
-    """Write path, change and ladder as stacks and animation."""
-    folder = unused(desk.folder, "path")
-    folder.mkdir()
-    desk.answer_dialog(folder)
+    """Write path, change and ladder as stacks and animation, into an empty folder."""
+    desk.answer_dialog(next(p for p in desk.folder.glob("path*") if not any(p.iterdir())))
     desk.dock.exaggeration.save_button.click()
 
 
@@ -307,6 +422,13 @@ def use_dask_layer(desk: Desk) -> None:
     desk.viewer.add_image(stack, name=name, contrast_limits=(0, 1))
     desk.dock.samples.layer_menu.choose(name)
     desk.dock.samples.use_layer_button.click()
+
+
+def without_layers(desk: Desk) -> None:
+    """Remove the layers of earlier work."""
+    cleared(desk)
+    desk.viewer.layers.clear()
+    desk.rest(0.1)
 
 
 def use_volume(desk: Desk) -> None:
@@ -345,6 +467,36 @@ def draw_sample_data(desk: Desk) -> None:
         run_with_event_loop(draw_example_volume())
     except CancelledError:
         desk.folder.joinpath("canceled").touch()
+
+
+def with_plan(desk: Desk) -> None:
+    """Have a file of a plan for the folder of images."""
+    if not (desk.folder / "kept.yaml").exists():
+        desk.use_images()
+        save_plan(desk)
+        desk.wait(lambda: [*desk.folder.glob("plan*.yaml")], "the plan")
+        next(desk.folder.glob("plan*.yaml")).rename(desk.folder / "kept.yaml")
+    cleared(desk)
+
+
+def new_program(desk: Desk) -> None:
+    """Draw a program that nobody has trusted yet, and use the example."""
+    desk.use_example()
+    network = torch.jit.trace(corner_classifier().module.eval(), torch.zeros(1, 1, 32, 32))
+    extra = {"extra": str(time.time())}
+    path = unused(desk.folder, "program", ".pt")
+    torch.jit.save(network, str(path), _extra_files=extra)
+
+
+def unsaved(desk: Desk) -> None:
+    """Choose a folder for explanations, and a sample that has none."""
+    desk.dock.all_samples.many_card.folder.setText(str(unused(desk.folder, "unsaved")))
+    unexplained(desk)
+
+
+def save_when_idle(desk: Desk) -> None:
+    """Save explanations when all of them are there."""
+    desk.click_when("close_save", lambda: desk.is_idle)
 
 
 def ask_to_close(desk: Desk) -> None:
@@ -391,34 +543,59 @@ WORKS: dict[str, Work] = {
         lambda desk: desk.dock.agreement.check_button.click(), Desk.use_images, 2, has("agreement")
     ),
     "compare methods": Work(
-        lambda desk: desk.dock.compare_methods(), Desk.use_explained, 5, has("comparison")
+        lambda desk: desk.dock.compare_methods(), comparable, 5, has("comparison")
     ),
     "compare methods on samples": Work(
-        lambda desk: desk.dock.compare_methods(4), Desk.use_explained, 5, has("comparison")
+        lambda desk: desk.dock.compare_methods(2 if desk.is_hasty else 4),
+        comparable,
+        5,
+        has("comparison"),
     ),
-    "train a StarGAN": Work(train("stargan"), Desk.use_images, 5),
-    "train a simulator": Work(train("warp"), Desk.use_images, 5),
+    "train a StarGAN": Work(train("stargan"), Desk.use_images, 5, has_files("trained")),
+    "train a simulator": Work(train("warp"), Desk.use_images, 5, has_files("trained")),
     "read a folder of samples": Work(
-        lambda desk: desk.dock.session.open_samples(desk.folder / "images"), cleared, 0.6
+        lambda desk: desk.dock.session.open_samples(desk.folder / "images"),
+        cleared,
+        0.6,
+        has("loaded_samples"),
     ),
-    "read a volume and a table": Work(use_volume, seconds=2),
-    "use a layer of dask": Work(use_dask_layer, Desk.use_example, 2),
+    "read a volume and a table": Work(use_volume, without_layers, 2, has_layers(2)),
+    "use a layer of dask": Work(
+        use_dask_layer, Desk.use_example, 2, has("loaded_samples", "prediction")
+    ),
     "exaggerate": Work(exaggerate, Desk.use_explained, 1, has("exaggeration")),
-    "write path and animation": Work(save_path, exaggerated, 1.5),
+    "write path and animation": Work(save_path, with_empty_folder, 1.5, has_files("path")),
     "measure regions": Work(open_regions, Desk.use_explained, 1.5, has("regions")),
-    "export regions": Work(export_regions, with_regions, 0.7),
-    "save a plan": Work(save_plan, Desk.use_images, 0.7),
+    "export regions": Work(export_regions, with_regions, 0.7, has_files("regions")),
+    "save a plan": Work(save_plan, Desk.use_images, 0.7, has_files("plan")),
     "slide side by side": Work(side_by_side, exaggerated, 1),
     "blink": Work(blink, Desk.use_explained, 0.5),
     "question of consent": Work(
-        lambda desk: desk.dock.open_path(desk.folder / "program.pt"), seconds=0.7
+        lambda desk: desk.dock.open_path(
+            max(desk.folder.glob("program*.pt"), key=lambda path: path.stat().st_mtime)
+        ),
+        new_program,
+        0.7,
+        has("loaded_classifier"),
+        lambda desk: desk.click_when("classifier_card_yes"),
     ),
-    "dialog for files": Work(lambda desk: desk.dock.opening.choose_plan(), seconds=0.5),
+    "dialog for files": Work(
+        lambda desk: desk.dock.opening.choose_plan(),
+        with_plan,
+        0.5,
+        has("loaded_samples", "prediction"),
+        lambda desk: desk.answer_dialog(desk.folder / "kept.yaml"),
+    ),
     "menu Open": Work(open_menu, Desk.use_example, 0.4),
     "table of keys": Work(lambda desk: desk.dock.show_keys(), seconds=0.4),
-    "question before closing": Work(ask_to_close, unexplained, 0.5),
+    "question before closing": Work(
+        ask_to_close, unsaved, 0.5, lambda desk: not desk.dock.session.cache.unsaved, save_when_idle
+    ),
     "open explanations": Work(
-        lambda desk: desk.dock.session.open_explanations(desk.folder / "kept"), many_folder, 0.5
+        lambda desk: desk.dock.session.open_explanations(desk.folder / "kept"),
+        many_folder,
+        0.5,
+        has("report"),
     ),
     "sample data": Work(draw_sample_data, seconds=1.5),
 }

@@ -51,6 +51,25 @@ def test_an_easy_task_is_learned_and_the_file_is_read_by_our_loader(tmp_path: Pa
     torch.testing.assert_close(loaded.predict(images), trained.classifier.predict(images))
 
 
+def test_a_training_that_ends_early_leaves_the_best_state_and_no_earlier_file_is_lost(
+    tmp_path: Path,
+) -> None:
+    def stop_after_epochs(path: Path, n: int) -> None:
+        for progress in (steps := train_classifier(dataset(), FAST, path=path)):
+            if progress.text.startswith(f"epoch {n}:"):
+                break
+        steps.close()
+
+    path = tmp_path / "classifier.safetensors"
+    stop_after_epochs(path, 2)
+    assert ClassifierRecipe(path).load("cpu").class_names == ("empty", "square")
+    content = path.read_bytes()
+    stop_after_epochs(path, 3)
+    assert path.read_bytes() == content
+    train_classifier(dataset(), FAST, path=path).result()
+    assert path.read_bytes() != content
+
+
 def test_images_can_be_reduced_first() -> None:
     trained = train_classifier(dataset(32), replace(FAST, image_size=16)).result()
     assert trained.classifier.image_size == (16, 16)

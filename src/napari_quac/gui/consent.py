@@ -9,6 +9,7 @@ from typing import Any
 from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
+from napari_quac.errors import StorageError
 from napari_quac.gui.panels.network_card import Card
 from napari_quac.gui.slots import slots
 from napari_quac.gui.widgets import column
@@ -79,19 +80,20 @@ class ConsentCard(QWidget):
         )
         self.asked.emit()
 
-    def remember(self, programs: Sequence[Request]) -> None:
-        """Trust programs, also in later sessions."""
+    def agree(self, programs: Sequence[Request], use: Callable[[], None]) -> None:
+        """Trust programs, also in later sessions, and continue the work."""
+        trust(programs)
+        use()  # first, because another network ends earlier failures
         try:
             trust(programs, remember=True)
-        except OSError as error:
+        except StorageError as error:
             self._controller.failed.emit(failure("consent", "remembering your answer", error))
 
     def _on_accepted(self) -> None:
         question = self._question
         self._on_declined()
         if question is not None:
-            self.remember(question.programs)
-            question.use()
+            self.agree(question.programs, question.use)
 
     def _on_declined(self) -> None:
         self._question = None

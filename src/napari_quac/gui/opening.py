@@ -72,7 +72,7 @@ class Opening(QObject):
             (results.events.report, self._on_report),
             (session.plan_opened, self._on_plan),
             (session.layer_requested, self._open_layer),
-            (dock.networks.consent.asked, partial(dock.stages.reveal, dock.networks)),
+            (dock.networks.asked, dock.stages.reveal),
         )
         dock.stages.stage_changed.connect(self._on_change)
 

@@ -117,7 +117,13 @@ class Session:
         self.without_generator.close()
         self.speeds.close()
         self.keeper.close()
-        return self.controller.close(timeout)
+        is_closed = self.controller.close(timeout)
+        # psygnal holds all callbacks for good if one of them refers to choices or results
+        for events in (self.choices.events, self.results.events):
+            events.disconnect()
+            for changed in events.signals.values():
+                changed.disconnect()
+        return is_closed
 
     @property
     def cache(self) -> ExplanationCache:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -340,6 +341,12 @@ def size_from_text(text: str | None) -> tuple[int, ...] | None:
     return size if math.prod(size) <= MAX_PIXELS else None
 
 
+def whole_number(text: str | None) -> int | None:
+    """Read a single number, such as of channels; None without one."""
+    numbers = numbers_from_text(text)
+    return int(numbers[0]) if len(numbers) == 1 else None
+
+
 def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
     """Return the pooling factors that a file's metadata hold, as JSON; None without them."""
     for key in ("downsample_factors", "pools"):
@@ -393,11 +400,11 @@ def _some(names: list[str], n: int = 4) -> str:
 def _shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if isinstance(module, torch.jit.ScriptModule):
-        try:
-            _, constants = module.code_with_constants
-        except RuntimeError:  # a damaged list of constants, which are not needed to run it
-            return shapes
-        for name, constant in constants.const_mapping.items():
-            if isinstance(constant, Tensor) and constant.ndim:
-                shapes[name] = tuple(constant.shape)
+        # code_with_constants takes gigabytes for a damaged list of constants
+        graph: Any = module.graph
+        for node in graph.findAllNodes("prim::Constant", recurse=True):
+            if node.output().type().kind() == "TensorType" and node.hasAttribute("value"):
+                shape = tuple(node.t("value").shape)
+                if shape:
+                    shapes[f"constant {len(shapes)}"] = shape
     return shapes

@@ -19,7 +19,6 @@ from napari_quac.data.preprocessing import (
     combine,
     preprocessing_from_metadata,
 )
-from napari_quac.data.preprocessing_steps import numbers_from_text
 from napari_quac.errors import (
     CheckpointError,
     NetworkError,
@@ -43,14 +42,16 @@ from napari_quac.networks.classifier_file import (
     OpenedFile,
     open_classifier_file,
     size_from_text,
+    whole_number,
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.facts_beside import choose_class_names
-from napari_quac.networks.formats.containers import network_hash
+from napari_quac.networks.formats.containers import network_hash, weights_path
 from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
+from napari_quac.networks.program_trial import probed_input
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.trial import Trial, try_network
 from napari_quac.networks.variants import choices_text, variants_of
@@ -393,10 +394,15 @@ class ClassifierRecipe:
             # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
         shapes = list(opened.shapes.values())
-        channels = self.channels or channels or _whole(opened.metadata.get("channels"))
+        channels = self.channels or channels or whole_number(opened.metadata.get("channels"))
         if self.channels is None and preprocessing.channels == "repeat":
             channels = 3
-        trial = try_network(network, self.path.name, shapes, channels, size, preprocessing)
+        network_input = None
+        if self.image_size is None and opened.form in ("torchscript", "exported"):
+            network_input = probed_input(weights_path(self.path), network, channels, size)
+        trial = try_network(
+            network, self.path.name, shapes, channels, size, preprocessing, network_input
+        )
         return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
 
     def _preprocessing(self, metadata: Mapping[str, str]) -> tuple[Preprocessing, str]:
@@ -416,8 +422,3 @@ class ClassifierRecipe:
         source = "assumed, as in QuAC" if stated is None else "from the file"
         stated = DEFAULT if stated is None else stated
         return (stated if given is None else combine(stated, given)), source
-
-
-def _whole(text: str | None) -> int | None:
-    numbers = numbers_from_text(text)
-    return int(numbers[0]) if len(numbers) == 1 else None

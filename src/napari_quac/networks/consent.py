@@ -22,6 +22,7 @@ from napari_quac.data.remote.hosts import hosts_restricted, restrict_hosts
 from napari_quac.errors import CheckpointError
 from napari_quac.reading import is_regular_file, path_exists
 from napari_quac.serialize import leaves_of, paths_in
+from napari_quac.storage import append_line
 
 PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only
 _is_required: ContextVar[bool] = ContextVar("consent is required", default=False)
@@ -136,7 +137,7 @@ def trust(programs: Iterable[Request], remember: bool = False) -> None:
 
     Raises
     ------
-    OSError
+    StorageError
         If the answer cannot be remembered; it counts in this process all the same.
     """
     programs = tuple(programs)
@@ -144,11 +145,8 @@ def trust(programs: Iterable[Request], remember: bool = False) -> None:
         _trusted.update(program.key for program in programs)
         files = [program for program in programs if isinstance(program, Program)]
         _trusted_paths.update({program.path.absolute(): program.sha256 for program in files})
-    if remember and programs:
-        file = answers_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as answers:
-            answers.writelines(f"{program.key}\n" for program in programs)
+    for program in programs if remember else ():
+        append_line(answers_file(), program.key)
 
 
 def trust_named(paths: Iterable[Path]) -> None:

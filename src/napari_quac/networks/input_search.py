@@ -6,7 +6,6 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import thread_time
 from typing import Any
 
@@ -18,14 +17,14 @@ from napari_quac.errors import CheckpointError, is_out_of_memory
 from napari_quac.networks.adapters import IMAGE_TYPES, Adapter, Network, adapt
 from napari_quac.networks.fast_inference import MOST_WEIGHTS, RUN_ERRORS
 from napari_quac.networks.input_guesses import USUAL_VOLUMES, Guess, Shape, candidates
-from napari_quac.networks.programs import load_program, move_constants
+from napari_quac.networks.programs import move_constants
 from napari_quac.networks.run_errors import RunError, explain_run_errors, read_run_error
 
 SEARCH_SECONDS = 2.0  # of computing; a busy machine does not make it miss a size
 COSTLY = 0.05  # seconds for a trial, above which PyTorch's meta device is worth its import (1 s)
 _FIRST_SHARE = 0.6  # of the time, for the network as it is; the rest for its adapters
 _MOST_DISAGREEMENTS = 3
-_NO_MEMORY = "out of memory"
+NO_MEMORY = "out of memory"
 _MOST_ADAPTED = 30  # guesses for a network with adapters
 
 
@@ -62,6 +61,7 @@ def find_input(
     shapes: Sequence[Shape] = (),
     channels: int | None = None,
     image_size: Shape | None = None,
+    guesses: Sequence[Guess] | None = None,
 ) -> NetworkInput:
     """Find channels, size and adapters with which a network returns one row per image.
 
@@ -75,6 +75,8 @@ def find_input(
         Of its tensors, in order; they determine the first guesses.
     channels, image_size
         If they are certain.
+    guesses : sequence of (channels, size), optional
+        All that are tried; the likeliest by default.
 
     Raises
     ------
@@ -88,7 +90,9 @@ def find_input(
     Most guesses are checked without computing anything, on PyTorch's meta device, where tensors
     have shapes but no values. Networks that do not run there are tried with real images.
     """
-    search = _Search(network, name, list(candidates(shapes, channels, image_size)))
+    if guesses is None:
+        guesses = list(candidates(shapes, channels, image_size))
+    search = _Search(network, name, guesses)
     outcome = search.run(())
     layouts: list[tuple[Adapter, ...]] = [()]
     if channels in (None, 1) and any(len(shape) == 5 and shape[1] == 1 for shape in shapes):
@@ -118,29 +122,6 @@ def _weight_types(network: Network) -> set[torch.dtype]:
         return set()
     tensors = [*network.parameters(), *network.buffers()]
     return {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-
-
-def try_program(path: Path, n_inputs: int, on_load: Callable[[], None]) -> None:
-    """Load a program, and run one of a single input on noise.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    n_inputs : int
-        Inputs without a default.
-    on_load : callable
-        Called between both.
-
-    Raises
-    ------
-    CheckpointError
-        If the program cannot be read, or takes none of the usual images.
-    """
-    module = load_program(path, n_inputs)
-    on_load()
-    if n_inputs == 1:
-        find_input(module, path.name, [tuple(t.shape) for t in module.state_dict().values()])
 
 
 @dataclass
@@ -180,14 +161,14 @@ class _Search:
                 self.ended = True
                 break
             expected_seconds = self._seconds(guess)
-            error = shapes.check(guess, expected_seconds)
+            error = self._check_shapes(shapes, guess, expected_seconds)
             if not shapes.are_checked and expected_seconds > SEARCH_SECONDS / 2:
                 self.ended = True
                 continue
             self.tried[guess] = None
             if error is None:
                 begun = thread_time()
-                error, outputs = _attempt(network, guess, "cpu")
+                error, outputs = attempt(network, guess, "cpu")
                 seconds = thread_time() - begun
                 self.rate = seconds / (guess[0] * math.prod(guess[1]))
                 shapes.note_trial(error)
@@ -208,6 +189,14 @@ class _Search:
                 continue
             return _finish(network, adapters, guess, seconds / 2, outputs)
         return None
+
+    def _check_shapes(self, shapes: _Shapes, guess: Guess, seconds: float) -> RunError | None:
+        """Check shapes alone; the import of PyTorch's meta device is no part of the search."""
+        begun, is_first = thread_time(), shapes.shadow is None
+        error = shapes.check(guess, seconds)
+        if is_first and shapes.shadow is not None:
+            self.begun += thread_time() - begun
+        return error
 
     def _seconds(self, guess: Guess) -> float:
         """Estimate the time of a trial; a first one of a volume may take seconds."""
@@ -230,16 +219,20 @@ class _Search:
             return None
 
     def failure(self, channels: int | None, size: Shape | None) -> CheckpointError:
-        """Return the error of a search without success."""
+        """Return the error of a search without success; its cause is memory if any was missing."""
+        error = self._failure(channels, size)
+        if any(seen.text == NO_MEMORY for seen in self.errors.values()):
+            error.__cause__ = MemoryError()
+        return error
+
+    def _failure(self, channels: int | None, size: Shape | None) -> CheckpointError:
         if self.wrong_output is not None:
             return self.wrong_output
-        if self.errors and {error.text for error in self.errors.values()} == {_NO_MEMORY}:
-            error = CheckpointError(
+        if self.errors and {error.text for error in self.errors.values()} == {NO_MEMORY}:
+            return CheckpointError(
                 f"'{self.name}' needs more memory than there is, for images of every usual size. "
                 "Close other programs, or give the image size of its training."
             )
-            error.__cause__ = MemoryError()
-            return error
         sentence = explain_run_errors(self.name, list(self.errors.values()))
         if sentence is not None:
             return CheckpointError(sentence)
@@ -292,7 +285,7 @@ class _Shapes:
         self.are_checked = self.shadow is not None and not self.is_useless
         if not self.are_checked or self.shadow is None:
             return None
-        error, _ = _attempt(self.shadow, guess, "meta")
+        error, _ = attempt(self.shadow, guess, "meta")
         if error is not None and "meta" in error.text.lower():
             self.is_useless, self.are_checked = True, False
             return None
@@ -336,9 +329,9 @@ def takes_size(network: Network, channels: int, size: Shape, seconds: float) -> 
     """
     guess = (channels, size)
     shadow = _on_meta(network) if seconds > COSTLY else None
-    error, outputs = _attempt(shadow, guess, "meta") if shadow else (None, None)
+    error, outputs = attempt(shadow, guess, "meta") if shadow else (None, None)
     if shadow is None or (error is not None and "meta" in error.text.lower()):
-        error, outputs = _attempt(network, guess, "cpu")
+        error, outputs = attempt(network, guess, "cpu")
     return error is None and isinstance(outputs, Tensor) and outputs.shape[:-1] == (2,)
 
 
@@ -379,20 +372,22 @@ class _MetaModule(nn.Module):
         return self._call(images)
 
 
-def _attempt(network: Network, guess: Guess, device: str) -> tuple[RunError | None, Any]:
-    """Run a network on two images; return the error or the output."""
+def attempt(
+    network: Network, guess: Guess, device: str, n_images: int = 2
+) -> tuple[RunError | None, Any]:
+    """Run a network on noise images; return the error or the output."""
     channels, size = guess
     if device == "meta":
-        images = torch.empty((2, channels, *size), device="meta")
+        images = torch.empty((n_images, channels, *size), device="meta")
     else:
         generator = torch.Generator().manual_seed(0)
-        images = torch.rand((2, channels, *size), generator=generator)
+        images = torch.rand((n_images, channels, *size), generator=generator)
     try:
         with torch.no_grad():
             return None, network(images)
     except RUN_ERRORS as error:
         if is_out_of_memory(error):
-            return RunError("size", _NO_MEMORY), None
+            return RunError("size", NO_MEMORY), None
         return read_run_error(error), None
 
 

@@ -9,6 +9,7 @@ consent of the user come from :mod:`~napari_quac.networks.program_text`.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 import warnings
@@ -64,7 +65,7 @@ def load_torchscript(
 
 def _read_torchscript(path: Path, n_inputs: int) -> torch.jit.ScriptModule:
     content = read_program(path)
-    _probe(path, "torchscript", n_inputs, content)
+    probe_program(path, "torchscript", n_inputs, hashlib.sha256(content).hexdigest())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -77,10 +78,40 @@ def _read_torchscript(path: Path, n_inputs: int) -> torch.jit.ScriptModule:
     return module
 
 
-def _probe(path: Path, kind: FileKind, n_inputs: int, content: bytes) -> None:
-    """Load and run a program in another process first, which it may end."""
-    digest = hashlib.sha256(content).hexdigest()
-    probe_file(path, kind, str(n_inputs), "Export it again.", CheckpointError, digest)
+def probe_program(
+    path: Path,
+    kind: FileKind,
+    n_inputs: int,
+    digest: str,
+    requested: tuple[int | None, tuple[int, ...] | None] = (None, None),
+) -> str:
+    """Load and run a program in another process, which it may end.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        ``"torchscript"`` or ``"exported program"``.
+    n_inputs : int
+        Inputs without a default.
+    digest : str
+        SHA-256 of the file.
+    requested : tuple
+        Channels and size of the images, where they are certain.
+
+    Returns
+    -------
+    text : str
+        See :func:`~napari_quac.networks.program_trial.try_program`; empty without such a process.
+
+    Raises
+    ------
+    CheckpointError
+        If the process crashes or exceeds a limit.
+    """
+    part = json.dumps([n_inputs, *requested])
+    return probe_file(path, kind, part, "Export it again.", CheckpointError, digest)
 
 
 def _missing_operator(error: Exception) -> str:
@@ -150,8 +181,8 @@ def _forward_of(path: Path, module: torch.jit.ScriptModule) -> Any:
     return method
 
 
-def load_program(path: Path, n_inputs: int = 1) -> nn.Module:
-    """Load a TorchScript or ``torch.export`` program.
+def load_program(path: Path, n_inputs: int = 1, as_float32: bool = True) -> nn.Module:
+    """Load a TorchScript or ``torch.export`` program; see :func:`load_torchscript`.
 
     Raises
     ------
@@ -160,9 +191,9 @@ def load_program(path: Path, n_inputs: int = 1) -> nn.Module:
     """
     kind = detect_format(path)
     if kind == "torchscript":
-        return load_torchscript(path, n_inputs)
+        return load_torchscript(path, n_inputs, as_float32)
     if kind == "exported program":
-        return load_exported(path, n_inputs)
+        return load_exported(path, n_inputs, as_float32)
     raise CheckpointError(
         f"'{path.name}' is not an exported program. Export the network as TorchScript, or with "
         "torch.export."
@@ -202,7 +233,7 @@ def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> Exp
 
 def _read_exported(path: Path, n_inputs: int) -> torch.export.ExportedProgram:
     content = read_program(path)
-    _probe(path, "exported program", n_inputs, content)
+    probe_program(path, "exported program", n_inputs, hashlib.sha256(content).hexdigest())
     _refuse_code(path, content)
     if operator := _missing_exported_operator(path, content):
         raise CheckpointError(_operator_sentence(path, operator))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sys
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -166,7 +168,16 @@ def _hash_at(path: Path, stamp: Stamp) -> str:
 
 
 def damaged(path: Path, finding: str) -> CheckpointError:
-    """Return the error for a file of a known format that cannot be read."""
+    """Return the error for a file of a known format that cannot be read.
+
+    In the handler of an error of the disk, the file is not called damaged.
+    """
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    if error is not None and error.errno not in (None, errno.EINVAL):  # no such place in the file
+        reason = error.strerror or type(error).__name__
+        return CheckpointError(f"'{path.name}' cannot be read ({reason}). Copy it again.")
     return CheckpointError(f"'{path.name}' is damaged: {finding}. Copy or export it again.")
 
 

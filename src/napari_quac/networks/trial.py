@@ -73,6 +73,7 @@ def try_network(
     channels: int | None = None,
     image_size: tuple[int, ...] | None = None,
     preprocessing: Preprocessing = DEFAULT,
+    network_input: NetworkInput | None = None,
 ) -> Trial:
     """Find out the inputs and outputs of a classifier.
 
@@ -90,6 +91,8 @@ def try_network(
         Spatial size of its input, if it is certain.
     preprocessing : Preprocessing
         Its change of values is applied to the trial images.
+    network_input : NetworkInput, optional
+        Its input, where it is known; else it is searched.
 
     Raises
     ------
@@ -100,18 +103,14 @@ def try_network(
         an image is random or depends on other images.
     """
     with torch.random.fork_rng(devices=()):  # random networks draw numbers
-        return _try_network(network, name, shapes, channels, image_size, preprocessing)
+        if network_input is None:
+            network_input = find_input(network, name, shapes, channels, image_size)
+        return _try_network(network_input, name, image_size is not None, preprocessing)
 
 
 def _try_network(
-    network: Network,
-    name: str,
-    shapes: Sequence[tuple[int, ...]],
-    channels: int | None,
-    image_size: tuple[int, ...] | None,
-    preprocessing: Preprocessing,
+    trial_input: NetworkInput, name: str, size_is_certain: bool, preprocessing: Preprocessing
 ) -> Trial:
-    trial_input = find_input(network, name, shapes, channels, image_size)
     network, adapters = trial_input.network, trial_input.adapters
     inputs, n_noise = _inputs(trial_input, preprocessing)
     assumptions: tuple[Assumption, ...] = ()
@@ -130,7 +129,7 @@ def _try_network(
     if not is_finite.all():
         notes += ("It returns NaN or infinity for images of one gray value only.",)
     channels, size = trial_input.channels, trial_input.size
-    takes_any_size = image_size is None and _takes_other_sizes(network, trial_input)
+    takes_any_size = not size_is_certain and _takes_other_sizes(network, trial_input)
     noted = [a for a in adapters if not (assumptions and a == "one at a time")]
     return Trial(
         channels,
@@ -138,7 +137,7 @@ def _try_network(
         2 if outputs.shape[1] == 1 else int(outputs.shape[1]),
         output,
         _has_gradients(network, inputs[:1]),
-        image_size is None and not takes_any_size,
+        not size_is_certain and not takes_any_size,
         (*notes, *filter(None, (ADAPTER_NOTES[adapter] for adapter in noted))),
         len(size),
         adapters,

@@ -22,6 +22,7 @@ from napari_quac.errors import NotFiniteError, ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.run_errors import network_errors
+from napari_quac.reading import path_exists
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.storage import write_file
 from napari_quac.train.checkpointing import encode_safetensors
@@ -82,7 +83,8 @@ def train_classifier(
     validation : Dataset, optional
         Images to choose the best state on; by default a part of ``dataset`` is held out.
     path : Path, optional
-        Write the network here, as safetensors.
+        Write the network here, as safetensors: the best state so far after each epoch, so that a
+        training that ends early leaves it. A file of before is replaced at the end only.
     device : torch.device, optional
         The CPU by default.
 
@@ -107,7 +109,8 @@ def train_classifier(
                 f"training images ({', '.join(pool.classes)}; {shape}) differ. Both folders need "
                 "the same classes and image size."
             )
-    return (yield from train_on_pool(pool, settings, held_out, path, device))
+    early_path = path if path is not None and not path_exists(path) else None
+    return (yield from train_on_pool(pool, settings, held_out, path, device, early_path))
 
 
 @stepwise
@@ -117,8 +120,9 @@ def train_on_pool(
     validation: ImagePool | None = None,
     path: Path | None = None,
     device: torch.device | None = None,
+    early_path: Path | None = None,
 ) -> Generator[Progress, None, TrainedClassifier]:
-    """Train a classifier on images in memory; see :func:`train_classifier`."""
+    """Train on images in memory; ``early_path`` gets the best state so far."""
     device = device or torch.device("cpu")
     random = np.random.default_rng(settings.seed)
     skipped = {**pool.skipped, **(validation.skipped if validation is not None else {})}
@@ -157,7 +161,7 @@ def train_on_pool(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            _require_finite(float(loss.detach()), epoch)
+            _require_finite(float(loss.detach()), epoch, early_path)
             text = f"training the classifier, epoch {epoch + 1}: loss {float(loss.detach()):.3f}"
             yield Progress(round(1000 * share), 1000, text)
             if share >= 1:
@@ -166,9 +170,12 @@ def train_on_pool(
         share = finished_share(epoch)
         with network_errors("The validation of the classifier"):
             accuracy, validation_loss = _accuracy(network, validation, device, dtype)
-        _require_finite(validation_loss, epoch - 1)
+        _require_finite(validation_loss, epoch - 1, early_path)
         if (accuracy, -validation_loss) > best:
             best, best_state = (accuracy, -validation_loss), copy.deepcopy(network.state_dict())
+            if early_path is not None:
+                facts = _Facts(pool.classes, size, accuracy, epoch, overlap, skipped)
+                write_file(early_path, encode_safetensors(best_state, facts.metadata(settings)))
         text = f"epoch {epoch}: {accuracy:.1%} of {len(validation)} images correct"
         yield Progress(round(1000 * share), 1000, text)
     network.load_state_dict(best_state)
@@ -177,46 +184,53 @@ def train_on_pool(
     minutes, name = (time.monotonic() - start) / 60, path.name if path else "classifier"
     description = {"Kind": "Vgg2D", "Validation accuracy": f"{best[0]:.3f}"}
     classifier = Classifier(
-        network,
-        pool.classes,
-        pool.channels,
-        size,
-        PREPROCESSING,
-        device=device,
-        name=name,
+        network, pool.classes, pool.channels, size, PREPROCESSING, device=device, name=name,
         description=description,
-    )
+    )  # fmt: skip
     trained = TrainedClassifier(classifier, best[0], epoch, minutes, path, overlap, skipped)
     if path is not None:
-        write_file(path, encode_safetensors(network.state_dict(), _metadata(trained, settings)))
+        facts = _Facts(pool.classes, size, best[0], epoch, overlap, skipped)
+        write_file(path, encode_safetensors(network.state_dict(), facts.metadata(settings)))
     return trained
 
 
-def _require_finite(loss: float, epoch: int) -> None:
+def _require_finite(loss: float, epoch: int, path: Path | None) -> None:
     if not math.isfinite(loss):
+        is_written = path is not None and path_exists(path)
+        file = "The file holds the best earlier state." if is_written else "No file was written."
         raise NotFiniteError(
             f"The training of the classifier has diverged in epoch {epoch + 1}: its loss is NaN or "
-            "infinite. No file was written. Choose a smaller learning_rate, or precision 'float32'."
+            f"infinite. {file} Choose a smaller learning_rate, or precision 'float32'."
         )
 
 
-def _metadata(trained: TrainedClassifier, settings: ClassifierTrainingSettings) -> dict[str, Any]:
-    """Return the metadata of the file of a trained classifier."""
-    classifier, overlap = trained.classifier, trained.overlap
-    return {
-        "architecture": "vgg2d",
-        "output": "logits",
-        "image_size": list(classifier.image_size or ()),
-        "class_names": list(classifier.class_names),
-        "range": PREPROCESSING.value_range,
-        "training": {
-            "settings": asdict(settings),
-            "validation_accuracy": trained.accuracy,
-            "epochs": trained.epochs,
-            "overlap": overlap.to_json() if overlap is not None else None,
-            "skipped": dict(trained.skipped),
-        },
-    }
+@dataclass(frozen=True)
+class _Facts:
+    """Facts of a trained classifier for its file."""
+
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    accuracy: float
+    epochs: int
+    overlap: Overlap | None
+    skipped: Mapping[str, str]
+
+    def metadata(self, settings: ClassifierTrainingSettings) -> dict[str, Any]:
+        """Return the metadata of the file."""
+        return {
+            "architecture": "vgg2d",
+            "output": "logits",
+            "image_size": list(self.image_size),
+            "class_names": list(self.class_names),
+            "range": PREPROCESSING.value_range,
+            "training": {
+                "settings": asdict(settings),
+                "validation_accuracy": self.accuracy,
+                "epochs": self.epochs,
+                "overlap": self.overlap.to_json() if self.overlap is not None else None,
+                "skipped": dict(self.skipped),
+            },
+        }
 
 
 def _prepare_images(

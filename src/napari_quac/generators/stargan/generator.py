@@ -177,6 +177,8 @@ class StarGANGenerator(Generator):
         ------
         DataError
             If the record of the image lacks its style.
+        NotFiniteError
+            If styles contain NaN or infinity.
         """
         if "style" not in origin:
             return None
@@ -195,7 +197,8 @@ class StarGANGenerator(Generator):
                     for label in (target_label, source_label)
                 ]
                 begin = mapped[1].mean(dim=0, keepdim=True) if begin is None else begin
-                styles = torch.cat([*mapped, begin])
+                # no image shows NaN here, only the distance from usual styles
+                styles = require_finite(f"The generator {self.name}", torch.cat([*mapped, begin]))
                 mean = styles.mean(dim=0, keepdim=True)
                 usual = float((styles - mean).norm(dim=1).quantile(QUANTILE))
             if begin is None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from psygnal import Signal
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
@@ -52,6 +53,9 @@ STYLES = {"latent": "latent: random styles", "reference": "reference: styles of 
 class NetworksPanel(Section):
     """Chooses networks; a file that does not work leaves what worked in place."""
 
+    asked = Signal(QWidget)
+    """A card asks a question, perhaps while another page is displayed."""
+
     def __init__(
         self, choices: Choices, results: Results, controller: Controller, settings: QSettings,
         history: EditHistory | None = None,
@@ -72,7 +76,7 @@ class NetworksPanel(Section):
         self.cards = {role: Card(role) for role in self.fields}
         self.consent = ConsentCard(choices, controller)
         self.with_consent = self.consent.ask
-        self.consent.asked.connect(slot(partial(self.set_open, True)))
+        self.consent.asked.connect(slot(partial(self.asked.emit, self.consent)))
         for role, field in self.fields.items():
             field.picked.connect(slot(lambda path, role=role: self.open_path(Path(path), role)))
             self.cards[role].accepted.connect(slot(lambda role=role: self._on_accepted(role)))
@@ -191,6 +195,7 @@ class NetworksPanel(Section):
                 YES,
                 NO,
             )
+            self.asked.emit(self.cards[role])
             return
         self._offers.pop(role, None)
         self.fields[role].show_path(path)
@@ -211,6 +216,7 @@ class NetworksPanel(Section):
             f"Use as {network.role}",
             "Do not use",
         )
+        self.asked.emit(self.cards[role])
 
     def ask_for_file(self, role: str, sentence: str) -> None:
         """Ask for the file of a network."""
@@ -223,9 +229,9 @@ class NetworksPanel(Section):
             self.fields[role].choose_file()
             return
         if network.role == role:
-            self.consent.remember(network.programs)
-        else:  # the question was about the role; the one about programs follows
-            self._on_declined(role)
+            self.consent.agree(network.programs, partial(self.use_network, network))
+            return
+        self._on_declined(role)  # the question was about the role; the one about programs follows
         self.use_network(network)
 
     def _on_declined(self, role: str) -> None:
