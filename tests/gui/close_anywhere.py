@@ -26,6 +26,7 @@ from typing import Any
 
 if __name__ == "__main__":
     os.environ["NAPARI_CONFIG"] = tempfile.mkdtemp() + "/settings.yaml"
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # napari writes the icons of themes there
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import napari
