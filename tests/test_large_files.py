@@ -27,7 +27,12 @@ from napari_quac.data.volume_file import open_volume
 from napari_quac.data.volume_layout import MAX_MEMBERS
 from napari_quac.errors import DataError, SeveralArraysError
 from napari_quac.large_files import LargeFileError, check_time, time_limit
+from napari_quac.live.open_report import open_explanations
 from napari_quac.networks.tensor_file import detect_format
+from napari_quac.reports.opening import open_report
+from napari_quac.reports.record import Failure, failed_record
+from napari_quac.reports.store import ExplanationStore
+from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
 
 
 @pytest.fixture
@@ -74,10 +79,19 @@ def write_files(folder: Path) -> dict[Path, Any]:
         folder / "a.n5": open_volume,
         images: lambda path: ImageFolderRecipe(path).load(),
         folder / "points.csv": read_point_table,
+        write_store(folder / "store"): open_report,
+        shutil.copytree(folder / "store", folder / "opened"): open_explanations,
         folder / "a.safetensors": detect_format,
         folder / "a.tif": open_volume,
         folder / "a.npy": read_image,  # the answer counts for all images of a folder
     }
+
+
+def write_store(folder: Path) -> Path:
+    network = NetworkIdentity("a")
+    store = ExplanationStore.create(folder, StoreInfo(("a", "b"), network, network))
+    store.write(failed_record("0", Failure("read", "It is no image."), None, None))
+    return folder
 
 
 def write_n5(folder: Path, n_arrays: int) -> None:

@@ -134,7 +134,7 @@ def volume_from_zarr(
 
 def _zarr_images(group: Any, depth: int = 2) -> list[str]:
     """Return the OME-Zarr images below a group, without labels."""
-    images = []
+    images: list[str] = []
     for name, inner in group.groups():
         check_time(f"{len(images)} images")
         if name == "labels":
