@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 from time import perf_counter
 from typing import Any
@@ -119,6 +120,5 @@ def spread(n_all: int, n_chosen: int, seed: int) -> list[int]:
     edges = np.linspace(0, n_all, min(n_chosen, n_all) + 1)
     rng = np.random.default_rng(seed)
     return [
-        int(rng.integers(int(np.ceil(low)), int(np.ceil(high))))
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        int(rng.integers(int(np.ceil(low)), int(np.ceil(high)))) for low, high in pairwise(edges)
     ]

@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from superqt.utils import signals_blocked
 
 from napari_quac.data.remote.address import Address, location
-from napari_quac.data.remote.link import Link, is_link
+from napari_quac.data.remote.link import ImageLayer, Link, is_link
 from napari_quac.data.tables.column_names import CLASS
 from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
@@ -37,6 +37,8 @@ from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.points_tables import LabeledTable, PointTables
+from napari_quac.gui.public_data_menu import offer_public_data, read_data_sets
+from napari_quac.gui.remote_trial import RemoteTrials
 from napari_quac.gui.remote_volume import RemoteVolumes, add_annotations
 from napari_quac.gui.section import Section, fields_row
 from napari_quac.gui.slots import slot, slots
@@ -81,6 +83,7 @@ class PointsPanel(Section):
         self._build_points()
         self._build_patch()
         self._build_end()
+        self.trials = RemoteTrials(self, controller)
         results.events.loaded_classifier.connect(self._on_classifier)
         results.events.loaded_samples.connect(self._show_summary)
         sync.note.connect(self._show_note)
@@ -177,12 +180,16 @@ class PointsPanel(Section):
         """Show the images of a Neuroglancer link, or open the volume at an address."""
         self._clear_message()
 
-        self._remote.read_link(text, self.link_row.show_link, self._on_failed)
+        self._remote.read_link(text, self._show_link, self._on_failed)
+
+    def _show_link(self, link: Link) -> None:
+        data_sets = read_data_sets(self._on_failed)
+        self.link_row.show_link(link, data_sets, self.patch.network_spin.value())
 
     @slot
     def _open_image(self, address: Address, link: Link) -> None:
         """Open an image of a link, and add the points of the link to it."""
-        self._link = link
+        self._link = link.placed_in(address)
         self.open_volume(address)
 
     def open_table(self, path: Path) -> None:
@@ -241,6 +248,7 @@ class PointsPanel(Section):
         self.volume_field.picked.connect(self._on_volume_path)
         self.array_row.picked.connect(self.open_volume)
         self.link_row.opened.connect(self._open_image)
+        offer_public_data(self.volume_field, self._on_volume_path, self._on_failed)
 
     def _build_points(self) -> None:
         self.points_menu = LayerMenu(
@@ -254,6 +262,7 @@ class PointsPanel(Section):
             self,
         )  # fmt: skip
         ui.connect(self._on_table, self._tables.opened)
+        self.link_row.data_set_changed.connect(self._tables.use_data_set)
         self.label_menu = ui.menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
         ui.narrow(self.label_menu)
         self.add(
@@ -300,7 +309,11 @@ class PointsPanel(Section):
         except DataError as error:
             self.message.show_message(str(error), "bad")
             return
-        self.open_volume(place if isinstance(place, Address) else place.expanduser())
+        if isinstance(place, Address) and place.host:
+            self._clear_message()
+            self._show_link(Link((ImageLayer(place.name, place),)))
+        else:
+            self.open_volume(place if isinstance(place, Address) else place.expanduser())
 
     # making samples
 
