@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,12 +14,19 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QMenu
+from qtpy.QtWidgets import QApplication, QMenu
 
 pytest.importorskip("tensorstore")
 
+from napari_quac.data.place import Transform
+from napari_quac.data.remote.address import Address
+from napari_quac.data.remote.link import read_link
+from napari_quac.data.volume import Level, Volume
 from napari_quac.data.volume_points import VolumePoints
+from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.gui.dock import QuacDock
+from napari_quac.live.choices import ReadySamples
+from napari_quac.live.session_state import SessionState
 from napari_quac.testing import ReadyNetwork, corner_classifier, corner_generator
 from served.server import VolumeServer, serve
 from served.volumes import OFFSET, VOXEL_NM, write_precomputed
@@ -253,7 +261,7 @@ def test_public_data_sets_fill_the_field_and_contact_nothing(
     assert "8 × 8 × 40 nm" in card.facts.text()
     assert "License: CC0 & more." in card.facts.text()
     assert "Unverified, as of 2026-11-29" in card.facts.text()
-    assert not placed.controller.running
+    assert not {"volume", "trial"} & set(placed.controller.running)
     (tmp_path / "points.csv").write_text("id,x,y,z\n1,100,200,30\n")
     panel.open_table(tmp_path / "points.csv")
     wait(lambda: panel.table is not None)
@@ -267,3 +275,72 @@ def test_public_data_sets_fill_the_field_and_contact_nothing(
     own.write_text("- {name: Ours}\n")
     menu.aboutToShow.emit()
     wait(lambda: "voxel_nm (z, y, x)" in panel.message.text())
+
+
+def test_a_sample_is_copied_as_a_link(placed: QuacDock, server: VolumeServer) -> None:
+    dock, panel, copy = placed, placed.points_panel, placed.navigator.copy_link
+    assert copy.isHidden()
+    enter(dock, link(server))
+    wait(lambda: not panel.link_row.isHidden())
+    panel.link_row.open_button.click()
+    wait(lambda: "synapses" in dock.viewer.layers)
+    panel.use_button.click()
+    wait(lambda: dock.results.prediction is not None)
+    dock.controller.request("predictions")
+    wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
+    dock.choices.sample_index = 2
+    wait(lambda: dock.results.prediction.sample.id == "s2")
+    assert copy.button.isEnabled()
+    copy.button.click()
+    pasted = read_link(QApplication.clipboard().text())
+    assert pasted.images[0].address == f"precomputed://{server.url}/em"
+    np.testing.assert_allclose(pasted.position, world_points()[2], atol=0.05)
+    (layer,) = pasted.annotations
+    assert layer.ids[0] == "s2"
+    assert sorted(layer.ids) == [f"s{number}" for number in range(6)]
+    order = [int(name[1:]) for name in layer.ids]
+    np.testing.assert_allclose(layer.positions, world_points()[order], atol=0.05)
+    table = dock.results.predictions
+    for number, text in zip(order, layer.descriptions, strict=True):
+        name = table.class_names[table.predicted[number]]
+        assert text.startswith(f"{name} {table.confidence[number]:.2f}")
+    distances = np.linalg.norm(layer.positions - layer.positions[0], axis=1)
+    assert (np.diff(distances) >= 0).all()
+
+
+def test_local_points_have_no_link(placed: QuacDock) -> None:
+    volume, points = made_volume()
+    transform = Transform((40.0, 4.0, 4.0), (0.0, 0.0, 0.0))
+    local = Volume((Level(volume, transform),), "em", "nm", Path("em.npy"))
+    placed.choices.samples = ReadySamples(
+        VolumePoints(local, points * np.array(VOXEL_NM), (1, SIZE, SIZE))
+    )
+    wait(lambda: placed.results.prediction is not None)
+    copy = placed.navigator.copy_link
+    assert not copy.isHidden()
+    assert not copy.button.isEnabled()
+    assert "on this machine" in copy.button.toolTip()
+
+
+def test_an_earlier_session_asks_before_its_machine_is_contacted(
+    placed: QuacDock, server: VolumeServer, tmp_path: Path
+) -> None:
+    dock = placed
+    rows = "\n".join(",".join(f"{n:.0f}" for n in place) for place in world_points())
+    (tmp_path / "points.csv").write_text(f"z,y,x\n{rows}\n")
+    address = Address(f"precomputed://{server.url}/em")
+    recipe = VolumePointsRecipe(volume=address, points=tmp_path / "points.csv")
+    dock.choices.samples = recipe
+    state = replace(SessionState.of(dock.choices, dock.results), classifier=None, generator=None)
+    dock.choices.samples = None
+    wait(lambda: not dock.controller.running)
+    before = list(server.requests)
+    dock.opening.restore(state)
+    card = dock.networks.consent.card
+    wait(lambda: not card.isHidden())
+    assert f"a machine to contact: '{address.host}'" in card.text.text()
+    assert server.requests == before, "nothing is contacted before the answer"
+    assert dock.choices.samples is None
+    card.yes_button.click()
+    wait(lambda: isinstance(dock.results.loaded_samples, VolumePoints))
+    assert dock.choices.samples == recipe

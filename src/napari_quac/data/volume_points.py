@@ -333,6 +333,10 @@ class VolumePoints:
         """Return the world position of a sample's point."""
         return tuple(self._centers[int(self.rows[index])].tolist())
 
+    def centers_world(self) -> NDArray[np.float64]:
+        """Return the world positions of the points of all samples; (n, D)."""
+        return np.asarray(self._centers[self.rows])
+
     def index_of(self, row: int) -> int | None:
         """Return the index of the sample of a point; None if there is none."""
         index = int(self._order[row]) if 0 <= row < len(self._order) else -1

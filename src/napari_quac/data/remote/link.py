@@ -362,6 +362,7 @@ def link_to(
     position_nm: Sequence[float],
     points_nm: Sequence[Sequence[float]] = (),
     descriptions: Sequence[str] = (),
+    ids: Sequence[str] = (),
     viewer: str = VIEWER,
 ) -> str:
     """Return a Neuroglancer link to a place.
@@ -378,6 +379,8 @@ def link_to(
         Points for a layer of annotations, in nm.
     descriptions : sequence of str, optional
         Their texts, such as predictions.
+    ids : sequence of str, optional
+        Their names, which have to differ; by default their numbers.
     viewer : str
         Web address of a Neuroglancer.
 
@@ -398,8 +401,13 @@ def link_to(
     ]
     if len(points_nm):
         annotations = [
-            {"type": "point", "point": voxel(place), "id": str(number), "description": text}
-            for number, (place, text) in enumerate(zip(points_nm, descriptions, strict=True))
+            {"type": "point", "point": voxel(place), "id": name, "description": text}
+            for place, text, name in zip(
+                points_nm,
+                descriptions or [""] * len(points_nm),
+                ids or map(str, range(len(points_nm))),
+                strict=True,
+            )
         ]
         source = {"url": "local://annotations", "transform": {"outputDimensions": _si(sizes)}}
         layers.append({

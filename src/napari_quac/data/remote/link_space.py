@@ -76,8 +76,7 @@ def placement_of(transform: Any, kind: str = "", scales: Mapping[str, float] = {
         named = zip(names, inner.values(), strict=False)
         inner = {**dict(named), **dict(list(inner.items())[3:])}
     sizes = _triple(inner)
-    rows = transform.get("matrix")
-    if rows is None:
+    if "matrix" not in transform:
         to, start = _triple(outer), _triple(inner)
         ratio = np.ones(3) if to is None or start is None else np.divide(to, start)
         return _checked(np.diag(ratio), np.zeros(3), sizes)
@@ -85,7 +84,7 @@ def placement_of(transform: Any, kind: str = "", scales: Mapping[str, float] = {
     if to is None or start is None:
         raise DataError("it is placed along axes other than x, y and z")
     n_axes = len(inner)
-    values = np.array([[float(n) for n in row] for row in rows])
+    values = np.array([[float(n) for n in row] for row in transform["matrix"]])
     if values.shape[0] < len(outer) or values.shape[1] < n_axes + 1:
         raise DataError("its matrix does not fit its dimensions")
     rows_zyx = [list(outer).index(axis) for axis in "zyx"]
