@@ -203,18 +203,18 @@ def _state_in(text: str) -> Mapping[str, Any] | None:
 def _fragment(text: str) -> str:
     """Return the state, or the address of its file, in a link."""
     text = text.strip()
+    if text.startswith("{"):
+        return text
     file = _STATE_FILE.search(text)
-    if "#!" in text and not text.startswith("{"):
+    if "#!" in text:
         text = text.partition("#!")[2]
     elif text.startswith("!"):
         text = text[1:]
-    elif file is not None and not text.startswith("{"):
+    elif file is not None:
         text = file[1]
-    for _ in range(2):  # mail programs encode what is encoded
-        if text.startswith("{") or is_address(text):
-            break
-        text = unquote(text)
-    return text
+    text = unquote(text)
+    # mail programs encode what is encoded
+    return text if text.startswith("{") or is_address(text) else unquote(text)
 
 
 def _needs_sign_in(place: str) -> bool:
