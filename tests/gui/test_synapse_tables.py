@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton
 
 from napari_quac.gui.dock import QuacDock
 
@@ -120,3 +121,53 @@ def test_long_tables_ask_for_rows(
     panel.use_button.click()
     settle(placed)
     assert len(samples(placed)) == 40 and samples(placed).n_outside == 0
+
+
+def test_neurons_vote_and_filter_their_samples(placed: QuacDock, tmp_path: Path) -> None:
+    dock, neurons = placed.all_samples, tmp_path / "neurons.csv"
+    assert dock.tabs["neurons"].isHidden()
+    panel = open_table(placed, synapses(tmp_path))
+    write(neurons, [["root_id", "nt"], [ROOT, "left"], [ROOT + 1, "left"]])
+    enter(panel.rows_box.labels_field.edit, str(neurons))
+    wait(lambda: panel.label_menu.currentData() == "nt (neurons.csv)")
+    panel.use_button.click()
+    settle(placed)
+    wait(lambda: not dock.tabs["neurons"].isHidden())
+    QTest.mouseClick(dock.tabs["neurons"], Qt.MouseButton.LeftButton)
+    rows = dock.groups.rows
+    wait(lambda: rows.rowCount() == 2)
+    predicted = placed.results.predictions.predicted
+    assert [group.n_predicted for group in rows.groups] == [3, 3]
+    for group in rows.groups:
+        assert group.votes == tuple(np.bincount(predicted[list(group.indices)], minlength=3))
+    wrong = [group.is_wrong for group in rows.groups]
+    assert wrong == sorted(wrong, reverse=True) and any(wrong)
+    assert "2 neurons" in dock.groups.line.text() and "mispredicted" in dock.groups.line.text()
+    view = dock.groups.table
+    place = view.visualRect(rows.index(0, 0)).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    wait(lambda: len(placed.results.order) == 3)
+    assert placed.choices.filter_text == f'neuron = "{rows.groups[0].name}"'
+    assert dock.tabs["table"].isChecked()
+    assert set(placed.results.order.indices) == set(rows.groups[0].indices)
+
+
+def test_points_in_the_file_of_a_volume_are_offered(placed: QuacDock, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    volume, points = made_volume()
+    with h5py.File(tmp_path / "sample.hdf", "w") as file:
+        file["volumes/raw"] = volume
+        file["volumes/raw"].attrs["resolution"] = (40.0, 4.0, 4.0)
+        file["annotations/ids"] = np.arange(6)
+        file["annotations/locations"] = points * (40, 4, 4)
+    panel = placed.points_panel
+    panel.open_volume(tmp_path / "sample.hdf")
+    wait(lambda: "also holds points" in panel.message.text())
+    button = panel.message.findChild(QPushButton)
+    assert button.text() == "Use them"
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    wait(lambda: panel.table is not None and "6 of 6 inside" in panel.table_box.preview.text())
+    panel.use_button.click()
+    settle(placed)
+    assert len(samples(placed)) == 6
+    np.testing.assert_allclose(samples(placed).center_world(2), points[2] * (40, 4, 4))
