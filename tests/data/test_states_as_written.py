@@ -119,9 +119,11 @@ def url_safe(value: Any) -> str:
         "!" + quote(json.dumps(OLD)),
         "!" + json.dumps(OLD),
         "  https://host/#!" + quote(json.dumps(OLD)) + "\n",
+        "https://host/#!+" + quote(json.dumps(OLD)),
     ],
     ids=["json", "quoted", "half quoted", "plain", "url-safe", "quoted url-safe", "twice",
-         "fragment", "plain fragment", "blanks"],
+         "fragment", "plain fragment", "blanks",
+         "added"],
 )  # fmt: skip
 def test_old_states_are_read_in_every_encoding(text: str) -> None:
     assert is_link(text)
@@ -172,6 +174,7 @@ COARSE = {"x": [8e-9, "m"], "y": [8e-9, "m"], "z": [4e-8, "m"]}
     [
         (None, POINT_NM),
         ({"outputDimensions": FLY}, POINT_NM),
+        ({"outputDimensions": {"c^": [1, ""]}, "inputDimensions": {"c'": [1, ""]}}, POINT_NM),
         ({"matrix": IDENTITY, "outputDimensions": FLY}, POINT_NM),
         # the volume is shifted by 3 voxels along x, so its own coordinates are smaller
         ({"matrix": [[1, 0, 0, 3], *IDENTITY[1:]], "outputDimensions": FLY}, [[400, 80, 28]]),

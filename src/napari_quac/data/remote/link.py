@@ -207,7 +207,7 @@ def _fragment(text: str) -> str:
         return text
     file = _STATE_FILE.search(text)
     if "#!" in text:
-        text = text.partition("#!")[2]
+        text = text.partition("#!")[2].removeprefix("+")
     elif text.startswith("!"):
         text = text[1:]
     elif file is not None:

@@ -79,7 +79,7 @@ def placement_of(transform: Any, kind: str = "", scales: Mapping[str, float] = {
     if "matrix" not in transform:
         to, start = _triple(outer), _triple(inner)
         ratio = np.ones(3) if to is None or start is None else np.divide(to, start)
-        return _checked(np.diag(ratio), np.zeros(3), sizes)
+        return _checked(np.diag(ratio), np.zeros(3), sizes or stated)
     to, start = _triple(outer), sizes
     if to is None or start is None:
         raise DataError("it is placed along axes other than x, y and z")
