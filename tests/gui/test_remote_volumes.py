@@ -258,7 +258,7 @@ def test_public_data_sets_fill_the_field_and_contact_nothing(
     assert panel.volume_field.edit.text() == "precomputed://http://127.0.0.1:9/em"
     card = panel.link_row
     assert not card.isHidden()
-    assert "8 × 8 × 40 nm" in card.facts.text()
+    assert card.facts.text().startswith("Ours: 8 × 8 × 40 nm")
     assert "License: CC0 & more." in card.facts.text()
     assert "Unverified, as of 2026-11-29" in card.facts.text()
     assert not {"volume", "trial"} & set(placed.controller.running)

@@ -1,4 +1,4 @@
-"""*Copy as Neuroglancer link*: the selected sample, for somebody without napari."""
+"""*Copy as Neuroglancer link*: the selected sample, for colleagues without napari."""
 
 from __future__ import annotations
 

@@ -324,9 +324,7 @@ def _annotations(
         first.append(fields[0])
         last.append(fields[-1])
         ids.append(str(entry.get("id", number)))
-        texts = [str(entry.get("description") or "")]
-        texts += [tags[tag] for tag in entry.get("tagIds", ()) if tag in tags]
-        descriptions.append(", ".join(filter(None, texts)))
+        descriptions.append(_description(entry, tags))
         segments.append(_first_of(entry.get("segments")))
         values = [*entry.get("props", ()), *[""] * len(properties)]
         for (column, labels), value in zip(properties.items(), values, strict=False):
@@ -338,6 +336,13 @@ def _annotations(
         tuple(descriptions), tuple(segments) if any(segments) else (),
         {column: tuple(texts) for column, texts in columns.items()},
     )  # fmt: skip
+
+
+def _description(entry: Mapping[str, Any], tags: Mapping[Any, str]) -> str:
+    """Return the text of an annotation, and its tags."""
+    texts = [str(entry.get("description") or "")]
+    texts += [tags[tag] for tag in entry.get("tagIds", ()) if tag in tags]
+    return ", ".join(filter(None, texts))
 
 
 def _properties(layer: Mapping[str, Any]) -> dict[str, dict[Any, str]]:

@@ -65,16 +65,11 @@ def placement_of(transform: Any, kind: str = "", scales: Mapping[str, float] = {
     stated = _triple(scales)
     if isinstance(transform, list):
         rows = np.array([[float(n) for n in row] for row in transform[:3]])[:, :4]
-        matrix, shift = rows[::-1, 2::-1], rows[::-1, 3]
-        return _checked(matrix, shift, stated)
+        return _checked(rows[::-1, 2::-1], rows[::-1, 3], stated)
     if not isinstance(transform, Mapping):
         return Placement(np.eye(3), np.zeros(3), stated)
     outer = scales_of(transform.get("outputDimensions")) or dict(scales)
-    inner = scales_of(transform.get("inputDimensions")) or outer
-    if not {"x", "y", "z"} <= set(inner) and len(inner) >= 3:
-        names = _ARRAY_AXES.get(kind, "xyz")
-        named = zip(names, inner.values(), strict=False)
-        inner = {**dict(named), **dict(list(inner.items())[3:])}
+    inner = _named(scales_of(transform.get("inputDimensions")) or outer, kind)
     sizes = _triple(inner)
     if "matrix" not in transform:
         to, start = _triple(outer), _triple(inner)
@@ -91,6 +86,14 @@ def placement_of(transform: Any, kind: str = "", scales: Mapping[str, float] = {
     columns_zyx = [list(inner).index(axis) for axis in "zyx"]
     matrix = values[np.ix_(rows_zyx, columns_zyx)] * np.outer(to, np.reciprocal(start))
     return _checked(matrix, values[rows_zyx, -1] * np.array(to), sizes)
+
+
+def _named(scales: dict[str, float], kind: str) -> dict[str, float]:
+    """Return the scales of a source with names for its first three axes."""
+    if {"x", "y", "z"} <= set(scales) or len(scales) < 3:
+        return scales
+    named = zip(_ARRAY_AXES.get(kind, "xyz"), scales.values(), strict=False)
+    return {**dict(named), **dict(list(scales.items())[3:])}
 
 
 def _checked(

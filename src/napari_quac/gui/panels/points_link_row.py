@@ -100,8 +100,11 @@ class LinkRow(QWidget):
         self.show()
 
     def show_facts(self, facts: str, badge: str = "") -> None:
-        """Show the size of the image, and how it differs from that of the microscope."""
-        for label, text in ((self.facts, facts), (self.badge, badge)):
+        """Show the size of the image, what the list of data sets states, and its coding."""
+        data_set = data_set_of(self.address, self._data_sets) if self.address else None
+        stated = f"{data_set.name}: {data_set.sentences()}" if data_set is not None else ""
+        parts = " ".join(filter(None, (facts, stated)))
+        for label, text in ((self.facts, parts), (self.badge, badge)):
             label.show_message(text)
             label.setVisible(bool(text))
 
@@ -118,17 +121,15 @@ class LinkRow(QWidget):
         self.show_patches((), (), text, "bad")
 
     def _distance(self, image: ImageLayer, trained_nm: float) -> float:
-        sizes = self._voxel_nm(image)[0]
+        sizes = self._voxel_nm(image)
         if sizes is None:
             return math.inf
         return abs(math.log(math.sqrt(sizes[-1] * sizes[-2]) / trained_nm))
 
-    def _voxel_nm(self, image: ImageLayer) -> tuple[Sequence[float] | None, str]:
-        """Return the voxel size without any request, and its source."""
+    def _voxel_nm(self, image: ImageLayer) -> Sequence[float] | None:
+        """Return the voxel size as the list of data sets or the link states it."""
         data_set = data_set_of(image.address, self._data_sets) if image.address else None
-        if data_set is not None:
-            return data_set.voxel_nm, "the list of public data sets"
-        return image.voxel_nm, "the link"
+        return data_set.voxel_nm if data_set is not None else image.voxel_nm
 
     @slot
     def _on_image(self, _index: int = 0) -> None:
@@ -138,12 +139,10 @@ class LinkRow(QWidget):
         self._forget_trial()
         data_set = data_set_of(address, self._data_sets)
         image = next(image for image in link.images if image.address == address)
-        sizes, source = self._voxel_nm(image)
+        sizes = self._voxel_nm(image)
         facts = ""
-        if data_set is not None:
-            facts = data_set.sentences()
-        elif sizes is not None:
-            facts = f"{sizes_text(sizes)} nm (x × y × z), as {source} states."
+        if data_set is None and sizes is not None:
+            facts = f"{sizes_text(sizes)} nm (x × y × z), as the link states."
         is_jpeg = "jpeg" in address.path.lower() or "jpg" in address.path.lower()
         self.show_facts(facts, "JPEG, by its address." if is_jpeg else "")
         parts = [f"{address.host or 'This machine'} will be contacted."]
