@@ -247,7 +247,8 @@ class PointsPanel(Section):
                                      _TABLE_FILES)  # fmt: skip
         self.table_box, self.rows_box = PointsTableBox(), RowsBox()
         self._tables = PointTables(
-            self._controller, self.rows_box, self.table_box, self._current_volume, self._on_failed,
+            self._controller, self.rows_box, self.table_box, lambda: self._current_volume(),
+            self._on_failed,
             self,
         )  # fmt: skip
         ui.connect(self._on_table, self._tables.opened)
