@@ -240,6 +240,10 @@ def test_annotations_on_a_machine_are_named() -> None:
         ("https://host/#!+", "is no state"),
         (json.dumps(state_of({"annotations": [{"point": [1, 2]}]})), "."),
         (json.dumps(state_of({"annotations": [3]})), "."),
+        (
+            json.dumps(state_of({"annotations": [{"point": [1, 2, 3]}]})).replace("3]", "1e999]"),
+            "not finite",
+        ),
         (json.dumps(state_of({"annotationProperties": [{}], "annotations": []})), "."),
         (json.dumps(state_of({"annotations": [{"point": [1, 2, 3], "props": 4}]})), "."),
         (json.dumps({**state_of(NGLUI), "dimensions": {}, "position": [1, 2, 3]}), "voxels"),

@@ -121,7 +121,11 @@ class RemoteVolumes(QObject):
             problems = [image.problem for image in link.images] or ["It shows no image."]
             failed(DataError(f"Nothing in the link can be opened. {' '.join(problems)}"))
 
-        trust(hosts_in(*state_address(text)))  # named by the user
+        try:
+            trust(hosts_in(*state_address(text)))  # named by the user
+        except DataError as error:
+            failed(error)
+            return
         self._controller.run(SLOT, "reading the link", lambda: read_link(text), done, failed)
 
     def _add(self, volume: Volume, part: Part, name: str) -> Any:

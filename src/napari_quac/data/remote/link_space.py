@@ -138,7 +138,7 @@ def to_nm(positions: Sequence[Any], scales: Mapping[str, float]) -> NDArray[np.f
     Raises
     ------
     DataError
-        If the state has no size of voxels, or no three axes.
+        If the state has no size of voxels or no three axes, or a position is not finite.
     """
     sizes = _triple(scales)
     if sizes is None:
@@ -147,6 +147,8 @@ def to_nm(positions: Sequence[Any], scales: Mapping[str, float]) -> NDArray[np.f
         )
     places = [list(scales).index(axis) for axis in "zyx"]
     values = np.array([[float(position[n]) for n in places] for position in positions], dtype=float)
+    if not np.isfinite(values).all():
+        raise DataError("The link has a point that is not finite. Remove it.")
     return np.asarray(values.reshape(-1, 3) * sizes)
 
 
