@@ -221,6 +221,33 @@ def test_the_first_source_that_can_be_read_is_used() -> None:
     assert link.images[0].address == EM
 
 
+def test_states_of_neuprint_and_catmaid_name_what_is_not_read() -> None:
+    """The image is precomputed; bodies and synapses come from services that are not read."""
+    eight = {axis: [8e-9, "m"] for axis in "xyz"}
+    layers = [
+        {"name": "emdata", "type": "image", "source": {"url": f"{EM}/clahe_yz/jpeg"},
+         "shader": "#uicontrol invlerp normalized\nvoid main() { emitGrayscale(normalized()); }"},
+        {"name": "segmentation", "type": "segmentation", "segments": ["1234"], "source": {
+            "url": "dvid://https://host/uuid/segmentation?dvid-service=https://host",
+            "subsources": {"default": True, "meshes": True}, "enableDefaultSubsources": False}},
+        {"name": "synapses", "type": "annotation",
+         "source": "dvid://https://host/uuid/synapses?usertag=true"},
+        {"name": "skeletons", "type": "segmentation", "source": "catmaid://https://host/1"},
+        {"name": "connectors", "type": "annotation", "source": "catmaid://https://host/1",
+         "tab": "annotations"},
+        {"name": "annotations", "type": "annotation", "source": {"url": "local://annotations",
+         "transform": {"outputDimensions": eight}},
+         "annotations": [{"point": [5, 10, 50], "type": "point", "id": "1f", "prop": {}}]},
+    ]  # fmt: skip
+    link = read_link(json.dumps({"dimensions": eight, "layers": layers, "showSlices": False}))
+    assert [str(image.address) for image in link.images] == [f"{EM}/clahe_yz/jpeg"]
+    assert link.images[0].voxel_nm == (8.0, 8.0, 8.0)
+    assert link.others == (
+        "segmentation", "synapses (on a machine)", "skeletons", "connectors (on a machine)",
+    )  # fmt: skip
+    np.testing.assert_allclose(points_of(link).positions, [[400, 80, 40]])
+
+
 def test_annotations_on_a_machine_are_named() -> None:
     state = state_of({"source": "precomputed://gs://bucket/synapses"})
     link = read_link(json.dumps(state))

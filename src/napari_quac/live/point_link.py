@@ -62,9 +62,12 @@ def link_to_sample(
         raise DataError(problem)
     nm = NM_PER_UNIT[dataset.volume.unit or "nm"]
     centers = dataset.centers_world() * nm
-    distances = ((centers - centers[index]) ** 2).sum(axis=1)
+    apart = centers - centers[index]
+    distances = np.einsum("nd,nd->n", apart, apart)
     distances[index] = -1.0  # first, also among samples at the same place
-    nearest = np.argsort(distances, kind="stable")[:most_points]
+    n_points = min(most_points, len(distances))
+    nearest = np.argpartition(distances, n_points - 1)[:n_points]  # quicker than sorting a million
+    nearest = nearest[np.argsort(distances[nearest], kind="stable")]
     texts = [_text(dataset, int(number), predictions) for number in nearest]
     if prediction is not None and prediction.sample.id == dataset.sample_id(index):
         name = prediction.class_names[prediction.predicted]
