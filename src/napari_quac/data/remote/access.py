@@ -100,6 +100,13 @@ def context() -> Any:
     })  # fmt: skip
 
 
+def n_bytes_read() -> int:
+    """Return the number of bytes that this process has received through tensorstore."""
+    metrics = tensorstore().experimental_collect_matching_metrics("/tensorstore/kvstore/")
+    counters = [metric for metric in metrics if metric["name"].endswith("/bytes_read")]
+    return sum(int(value["value"]) for metric in counters for value in metric["values"])
+
+
 def kvstore(address: Address) -> dict[str, Any]:
     """Return how tensorstore finds the files of a folder; buckets are read without an account."""
     path = f"{address.path.rstrip('/')}/" if address.path else ""
