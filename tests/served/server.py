@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +27,10 @@ class VolumeServer(ThreadingHTTPServer):
         Pattern of a path to the answers that come first: status codes, or ``"cut"``.
     delay : float
         Seconds before each answer.
+    compute : callable or None
+        Returns the content of a name, in place of the folder; None if there is nothing.
+    most_at_once : int
+        The largest number of requests that were answered at the same time.
     """
 
     daemon_threads = True
@@ -36,6 +40,8 @@ class VolumeServer(ThreadingHTTPServer):
         self.folder, self.requests, self.n_bytes = folder, list[str](), 0
         self.faults: dict[str, list[Any]] = {}
         self.delay = 0.0
+        self.compute: Callable[[str], bytes | None] | None = None
+        self.most_at_once = self.n_active = 0
         self.lock = threading.Lock()
 
     @property
@@ -62,6 +68,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_content: bool) -> None:
         server = self.server
+        with server.lock:
+            server.n_active += 1
+            server.most_at_once = max(server.most_at_once, server.n_active)
+        try:
+            self._answer_one(with_content)
+        finally:
+            with server.lock:
+                server.n_active -= 1
+
+    def _answer_one(self, with_content: bool) -> None:
+        server = self.server
         path = unquote(urlsplit(self.path).path)
         bucket_of_google = re.fullmatch(r"/storage/v1/b/data/o/(.*)", path)
         name = bucket_of_google[1] if bucket_of_google else path.removeprefix("/data/").lstrip("/")
@@ -77,6 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         file = server.folder / name
         if isinstance(fault, int):
             self._send(fault, b"fault", with_content)
+        elif server.compute is not None:
+            content = server.compute(name)
+            self._send(404 if content is None else 200, content or b"", with_content)
         elif not name or not file.is_file():
             self._send(404, b"<Error><Code>NoSuchKey</Code></Error>", with_content)
         else:

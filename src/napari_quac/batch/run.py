@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.batch.plan import BatchPlan
-from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
+from napari_quac.batch.tasks import Summary, Task, explain_sample, read_ahead, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_datasets import ImageFiles
@@ -232,8 +232,10 @@ def _run_in_process(
     torch.set_num_threads(n_threads or before)
     disable_malloc_trim()
     try:
-        for task in tasks:
-            yield task, explain_task(plan, task, store)
+        with read_ahead(tasks, load_resources(plan).dataset) as ahead:
+            for number, task in enumerate(tasks):
+                ahead.advance(number)
+                yield task, explain_task(plan, task, store)
     finally:
         torch.set_num_threads(before)
 
