@@ -98,7 +98,7 @@ def check_rows(path: Path, n_rows: int) -> None:
     LargeFileError
         If the user has to agree.
     """
-    _ask(
+    ask(
         path,
         f"'{path.name}' has {n_rows} rows. Rows can be selected while it is read (Rows, --rows, "
         "--random-rows).",

@@ -120,3 +120,32 @@ def test_long_tables_ask_for_rows(
     panel.use_button.click()
     settle(placed)
     assert len(samples(placed)) == 40 and samples(placed).n_outside == 0
+
+
+def test_neurons_vote_and_filter_their_samples(placed: QuacDock, tmp_path: Path) -> None:
+    dock, neurons = placed.all_samples, tmp_path / "neurons.csv"
+    assert dock.tabs["neurons"].isHidden()
+    panel = open_table(placed, synapses(tmp_path))
+    write(neurons, [["root_id", "nt"], [ROOT, "left"], [ROOT + 1, "left"]])
+    enter(panel.rows_box.labels_field.edit, str(neurons))
+    wait(lambda: panel.label_menu.currentData() == "nt (neurons.csv)")
+    panel.use_button.click()
+    settle(placed)
+    wait(lambda: not dock.tabs["neurons"].isHidden())
+    QTest.mouseClick(dock.tabs["neurons"], Qt.MouseButton.LeftButton)
+    rows = dock.groups.rows
+    wait(lambda: rows.rowCount() == 2)
+    predicted = placed.results.predictions.predicted
+    assert [group.n_predicted for group in rows.groups] == [3, 3]
+    for group in rows.groups:
+        assert group.votes == tuple(np.bincount(predicted[list(group.indices)], minlength=3))
+    wrong = [group.is_wrong for group in rows.groups]
+    assert wrong == sorted(wrong, reverse=True) and any(wrong)
+    assert "2 neurons" in dock.groups.line.text() and "mispredicted" in dock.groups.line.text()
+    view = dock.groups.table
+    place = view.visualRect(rows.index(0, 0)).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    wait(lambda: len(placed.results.order) == 3)
+    assert placed.choices.filter_text == f'neuron = "{rows.groups[0].name}"'
+    assert dock.tabs["table"].isChecked()
+    assert set(placed.results.order.indices) == set(rows.groups[0].indices)
