@@ -73,6 +73,12 @@ def serve_sparse(folder: Path) -> Iterator[VolumeServer]:
         yield server
 
 
+def block_name(numbers: tuple[int, ...]) -> str:
+    """Return the name of a block of the finest scale from its numbers along z, y and x."""
+    ends = zip(numbers[::-1], SHAPE[::-1], strict=True)
+    return "em/s0/" + "_".join(f"{n * BLOCK}-{min((n + 1) * BLOCK, end)}" for n, end in ends)
+
+
 def patch_blocks(centers: NDArray[np.int64], size: tuple[int, ...]) -> set[tuple[int, ...]]:
     """Return the blocks of the finest scale that patches around voxels lie in."""
     blocks = set()

@@ -96,6 +96,10 @@ class Prefetching(Protocol):
     ones while it processes the present ones.
     """
 
+    @property
+    def can_prefetch(self) -> bool:
+        """False if these samples lie on this machine after all."""
+
     def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
         """Request samples that will be read soon, without waiting for them.
 
@@ -109,6 +113,11 @@ class Prefetching(Protocol):
 
     def reading_order(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the indices in an order in which samples of the same block are neighbors."""
+
+
+def can_prefetch(dataset: Dataset) -> bool:
+    """Tell whether samples can be requested before they are read."""
+    return isinstance(dataset, Prefetching) and dataset.can_prefetch
 
 
 def prefetch(dataset: Dataset, indices: Sequence[int]) -> Callable[[], None]:

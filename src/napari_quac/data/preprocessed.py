@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.data.assumptions import assumptions_of
-from napari_quac.data.dataset import Dataset, Sample, prefetch, reading_order
+from napari_quac.data.dataset import Dataset, Sample, can_prefetch, prefetch, reading_order
 from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.errors import DataError
 
@@ -47,6 +47,11 @@ class PreprocessedDataset:
     def label(self, index: int) -> int | None:
         """Return the label of the sample."""
         return self.dataset.label(index)
+
+    @property
+    def can_prefetch(self) -> bool:
+        """True if the original samples can be requested before they are read."""
+        return can_prefetch(self.dataset)
 
     def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
         """Request original samples; see :class:`~napari_quac.data.dataset.Prefetching`."""

@@ -221,6 +221,11 @@ class VolumePoints:
             f"{_sizes(self.voxel_size)} {unit}. Turn on Resample, or correct the size."
         )
 
+    @property
+    def can_prefetch(self) -> bool:
+        """True if the volume lies on another machine."""
+        return self.level.block_shape() is not None
+
     def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
         """Request patches; see :class:`~napari_quac.data.dataset.Prefetching`."""
         cancels = []
