@@ -26,8 +26,7 @@ class NextSamples:
     results : Results
         Samples and their order.
     controller : Controller
-        Sends the requests in its lane, while there is nothing else to do; they are answered in
-        threads of their own.
+        Sends the requests in its lane, which does not wait for the answers.
     """
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
@@ -81,7 +80,7 @@ class NextSamples:
 
         self._controller.run(
             SLOT, "requesting the next samples", request, on_done, on_failed,
-            priority=Priority.BACKGROUND, inputs=("samples",),
+            priority=Priority.SHORT, inputs=("samples",),
         )  # fmt: skip
 
     def _cancel_except(self, indices: tuple[int | None, ...]) -> None:
