@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from napari_quac.cli import main
+from napari_quac.data.remote import access
 from napari_quac.networks import consent
 from napari_quac.reports.store import ExplanationStore
 
@@ -122,3 +123,23 @@ def test_wrong_addresses_end_with_a_sentence(
         code = error.code
     assert code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_bucket_that_is_not_public_needs_the_option(
+    server: VolumeServer, arguments: list[str], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", server.url)
+    monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "a-secret")
+    monkeypatch.setattr(access, "_known", {"storage.googleapis.com"})
+    server.needs_account = True
+    command = ["explain", *arguments, "--volume", "gs://data/em", "--methods", "residual"]
+    command += ["--closing", "1", "--blur", "1"]
+    assert main([*command, "--out", str(tmp_path / "refused")]) == 2
+    assert "(as a command, --sign-in)" in capsys.readouterr().err
+    out = tmp_path / "out"
+    assert main([*command, "--out", str(out), "--sign-in"]) == 0
+    assert len(ExplanationStore.open(out)) == len(POINTS)
+    for file in filter(Path.is_file, out.rglob("*")):
+        assert b"a-secret" not in file.read_bytes()
+    assert main([*command, "--out", str(tmp_path / "later")]) == 2, "only for one command"

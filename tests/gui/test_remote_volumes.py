@@ -16,6 +16,8 @@ from qtpy.QtTest import QTest
 
 pytest.importorskip("tensorstore")
 
+from napari_quac.data.remote import access
+from napari_quac.data.remote.sign_in import allow_sign_in
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.dock import QuacDock
 from napari_quac.testing import ReadyNetwork, corner_classifier, corner_generator
@@ -135,3 +137,21 @@ def test_wrong_links_are_told_in_the_section(
 
     wait(shown)
     assert placed.points_panel.message.isVisibleTo(placed.points_panel)
+
+
+def test_a_bucket_that_is_not_public_is_read_after_signing_in(
+    placed: QuacDock, server: VolumeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", server.url)
+    monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "a-secret")
+    monkeypatch.setattr(access, "_known", {"storage.googleapis.com"})
+    server.needs_account = True
+    enter(placed, "gs://data/em")
+    message = placed.points_panel.message
+    wait(lambda: "is not public" in message.text())
+    assert message.action_button.text() == "Sign in"
+    try:
+        message.action_button.click()
+        wait(lambda: "em (overview)" in placed.viewer.layers)
+    finally:
+        allow_sign_in(False)

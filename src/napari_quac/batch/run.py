@@ -17,6 +17,7 @@ from napari_quac.batch.tasks import Summary, Task, explain_sample, read_ahead, t
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_datasets import ImageFiles
+from napari_quac.data.remote.sign_in import may_sign_in
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import QuacError
@@ -272,7 +273,8 @@ def _run_at_workers(
 
 
 def _submit(client: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    return client.submit(run_in_worker, trusted_hashes(), function, *arguments, pure=False)
+    consent = trusted_hashes(), may_sign_in()
+    return client.submit(run_in_worker, *consent, function, *arguments, pure=False)
 
 
 def _capacity(client: Any) -> int:

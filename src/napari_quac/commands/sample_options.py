@@ -34,6 +34,10 @@ VOLUME_OPTION = """
     --volume FILE|ADDRESS   a volume, of which patches around --points are the samples: a file or
                             folder, or an address such as precomputed://gs://BUCKET/PATH
     """
+SIGN_IN_OPTION = """
+    --sign-in               read buckets that are not public with the accounts of gcloud and aws on
+                            this machine, which are stored nowhere else
+    """
 POINT_OPTIONS = """
     --points FILE           table of the points of --volume
     --patch-size H,W|D,H,W  voxels of a patch [default: 128,128]

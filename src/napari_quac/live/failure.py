@@ -17,6 +17,7 @@ ACTIONS: Mapping[str, str] = {
     "use_points": "Use points",
     "resume": "Resume",
     "read_large": "Read it",
+    "sign_in": "Sign in",
 }
 """Buttons inside of messages; :meth:`napari_quac.live.session.Session.perform` performs them."""
 

@@ -11,6 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.data.remote.address import Address, location
 from napari_quac.data.remote.link import Link, is_link
+from napari_quac.data.remote.sign_in import sign_in
 from napari_quac.data.tables.column_names import CLASS
 from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
@@ -75,6 +76,7 @@ class PointsPanel(Section):
         self._choices, self._results, self._controller = choices, results, controller
         self._remote = RemoteVolumes(viewer, choices, controller, lambda: sync.dataset, self)
         self._link: Link | None = None
+        self._refused: Path | Address | None = None
         self._label_column = ""
         self.table: PointTable | None = None
         self._build_volume()
@@ -162,6 +164,7 @@ class PointsPanel(Section):
                 self.array_row.offer_arrays(path, error.names)
                 self._show_note(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
             else:
+                self._refused = path
                 self._on_failed(error)
 
         def read() -> Volume:
@@ -426,3 +429,6 @@ class PointsPanel(Section):
     def _on_requested(self, action: str) -> None:
         if action == "use_points":
             self.use_points()
+        elif action == "sign_in" and isinstance(self._refused, Address):
+            sign_in(self._refused)
+            self.open_volume(self._refused)
