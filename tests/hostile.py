@@ -84,7 +84,7 @@ class Hostile:
         with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w") as target:
             for part in source.namelist():
                 content = source.read(part)
-                if part.endswith("models/model.json"):
+                if part.endswith(("models/model.json", "serialized_exported_program.json")):
                     start = content.index(b"Symbol('")
                     symbol = content[start : content.index(b")", start) + 1]
                     code = f"__import__('pathlib').Path('{self.marker}').write_text('x')".encode()

@@ -24,13 +24,14 @@ from napari_quac.batch.run import load_resources
 from napari_quac.batch.workers import connect_workers
 from napari_quac.cli import main
 from napari_quac.data.image_file import read_array
-from napari_quac.errors import DataError
+from napari_quac.errors import CheckpointError, DataError
 from napari_quac.generators.opening import recognize_generator, recognize_network
 from napari_quac.networks import consent
 from napari_quac.networks.architectures.translation import ResnetGenerator
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.consent import UntrustedProgramError, programs_in, trust
 from napari_quac.networks.program_text import count_inputs
+from napari_quac.train.checkpointing import encode_state, read_state
 
 
 @pytest.fixture
@@ -218,6 +219,31 @@ def test_resources_are_named_by_all_files(hostile: Hostile, samples: Path) -> No
     evil = hostile.script("evil.pt")
     resources = load_resources(BatchPlan.read(plan_of(samples, evil, {"kind": "infill"})))
     assert resources.classifier.class_names == ("a", "b") and hostile.has_run()
+
+
+def test_the_state_of_a_training_is_read_without_a_pickle_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return open, (str(tmp_path / "ran"), "w")
+
+    path, numbers = tmp_path / "resume.pt", np.random.default_rng(0).bit_generator.state
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], betas=(0.5, 0.9))
+    state = {"network": {"w": torch.arange(6.0).view(2, 3).T}, "optimizer": optimizer.state_dict(),
+             "numpy": numbers, "random": torch.get_rng_state(), "classes": ("a", "b")}  # fmt: skip
+    # with weights_only, too, PyTorch 2.6 to 2.9 can be made to run code (CVE-2026-24747)
+    monkeypatch.setattr(torch, "load", None)
+    path.write_bytes(encode_state(state))
+    loaded = read_state(path)
+    assert torch.equal(loaded.pop("network")["w"], state.pop("network")["w"])
+    assert torch.equal(loaded.pop("random"), state.pop("random"))
+    assert loaded == state
+    for zipped in (True, False):
+        torch.save({**state, "x": Evil()}, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(CheckpointError, match="damaged or no state of a training"):
+            read_state(path)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ghostscript has another name there")

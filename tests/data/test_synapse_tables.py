@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_quac.data.tables.column_names import CLASS, PROBABILITY, guess_table_columns
+from napari_quac.data.tables.hdf5_annotations import has_annotations
 from napari_quac.data.tables.join import Join, join_labels
 from napari_quac.data.tables.point_table import PointTable, read_point_table
 from napari_quac.data.tables.row_filter import Condition, RowFilter, parse_conditions
@@ -535,3 +536,16 @@ def test_ids_of_neurons_name_no_samples(tmp_path: Path) -> None:
 
 def test_a_table_in_memory_has_no_numbers() -> None:
     assert PointTable({"a": ("1",)}).names_of(np.array([0])) is None
+
+
+def test_annotations_elsewhere_are_refused(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    (tmp_path / "inside").mkdir()
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["ids"], file["locations"] = np.arange(2), np.zeros((2, 3))
+    with h5py.File(tmp_path / "inside/a.h5", "w") as file:
+        file["annotations/ids"] = h5py.ExternalLink("../other.h5", "ids")
+        file["annotations/locations"] = h5py.ExternalLink("../other.h5", "locations")
+    assert not has_annotations(tmp_path / "inside/a.h5")
+    with pytest.raises(DataError, match=r"other\.h5"):
+        read_point_table(tmp_path / "inside/a.h5")

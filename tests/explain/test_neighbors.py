@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
 from napari_quac.data.preprocessing import PRESETS
+from napari_quac.errors import NetworkError
 from napari_quac.explain.prediction_table import (
     hellinger,
     nearest_correct,
@@ -80,3 +82,14 @@ def test_hellinger_distance() -> None:
     rows = np.array([[1, 0], [0, 1], [0.5, 0.5]], dtype=np.float32)
     expected = [0, 1, np.sqrt(1 - np.sqrt(0.5))]
     np.testing.assert_allclose(hellinger(rows, rows[0]), expected, atol=1e-12)
+
+
+def test_features_of_a_network_that_fails_are_an_error_of_the_project() -> None:
+    class Failing(nn.Linear):
+        def forward(self, images: Tensor) -> Tensor:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    module = nn.Sequential(nn.Flatten(), Failing(4, 2)).eval()
+    classifier = Classifier(module, ("a", "b"), 1, (2, 2), PRESETS["unit"], name="broken")
+    with pytest.raises(NetworkError, match=r"broken .*mat1"):
+        penultimate_features(classifier, torch.zeros(1, 1, 2, 2))

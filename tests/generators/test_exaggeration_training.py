@@ -14,7 +14,7 @@ from generators.test_cyclegan_training import SquareNetwork, squares
 from napari_quac.cli import main
 from napari_quac.data.dataset import Sample
 from napari_quac.data.preprocessing import PRESETS
-from napari_quac.errors import CheckpointError, DataError, ShapeError
+from napari_quac.errors import CheckpointError, DataError, NotFiniteError, ShapeError
 from napari_quac.explain.exaggeration import traverse_bins
 from napari_quac.generators.exaggeration.bins import bins_of, consistency_loss, order_loss
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
@@ -79,6 +79,8 @@ def test_first_and_last_bin_are_open_and_the_others_are_not() -> None:
     assert loss(float(np.log(0.35 / 0.65)), 3) == pytest.approx(0, abs=F32)
     assert loss(-9.0, 3) > 5
     assert bins_of(torch.tensor([0.0, 0.1999, 0.5, 1.0]), 10).tolist() == [0, 1, 5, 9]
+    with pytest.raises(NotFiniteError, match="NaN"):
+        bins_of(torch.tensor([0.5, torch.nan]), 10)
 
 
 def test_two_bins_of_a_query_have_to_lie_apart_in_their_order() -> None:

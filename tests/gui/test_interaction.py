@@ -216,3 +216,32 @@ def test_side_by_side_and_back(explained: QuacDock) -> None:
     explained.threshold.side_by_side_button.click()
     assert not grid.enabled and not explained.comparison.panels
     assert {name: layer.visible for name, layer in layers.items()} == before
+
+
+@pytest.mark.long
+def test_the_grid_is_not_laid_out_while_all_layers_are_removed(
+    explained: QuacDock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, canvas = explained.viewer, explained.viewer.window._qt_viewer.canvas
+    grid = viewer.canvas.grid
+    explained.threshold.side_by_side_button.click()
+    viewer.layers.selection = {explained.comparison.panels["query"]}
+    viewer.layers.remove_selected()
+    assert grid.enabled
+    wait(lambda: len(explained.comparison.panels) == len(NAMES))
+    panels = explained.comparison.panels
+    layouts: list[int] = []
+    selected: list[Any] = []
+    lay_out = canvas._init_or_update_grid
+    monkeypatch.setattr(canvas, "_init_or_update_grid", lambda: (layouts.append(1), lay_out()))
+    viewer.layers.selection = {panels["mask"]}
+    viewer.layers.selection.events.active.connect(lambda event: selected.append(event.value))
+    viewer.layers.clear()
+    assert not layouts and selected == [None]
+    QTest.qWait(100)
+    assert not viewer.layers and not explained.comparison.panels
+    explained.show_layers()
+    wait(lambda: len(explained.comparison.panels) == len(NAMES))
+    assert grid.enabled and layouts
+    explained.threshold.side_by_side_button.click()
+    assert not grid.enabled and not explained.comparison.panels

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton
 
 from napari_quac.gui.dock import QuacDock
 
@@ -149,3 +150,24 @@ def test_neurons_vote_and_filter_their_samples(placed: QuacDock, tmp_path: Path)
     assert placed.choices.filter_text == f'neuron = "{rows.groups[0].name}"'
     assert dock.tabs["table"].isChecked()
     assert set(placed.results.order.indices) == set(rows.groups[0].indices)
+
+
+def test_points_in_the_file_of_a_volume_are_offered(placed: QuacDock, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    volume, points = made_volume()
+    with h5py.File(tmp_path / "sample.hdf", "w") as file:
+        file["volumes/raw"] = volume
+        file["volumes/raw"].attrs["resolution"] = (40.0, 4.0, 4.0)
+        file["annotations/ids"] = np.arange(6)
+        file["annotations/locations"] = points * (40, 4, 4)
+    panel = placed.points_panel
+    panel.open_volume(tmp_path / "sample.hdf")
+    wait(lambda: "also holds points" in panel.message.text())
+    button = panel.message.findChild(QPushButton)
+    assert button.text() == "Use them"
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    wait(lambda: panel.table is not None and "6 of 6 inside" in panel.table_box.preview.text())
+    panel.use_button.click()
+    settle(placed)
+    assert len(samples(placed)) == 6
+    np.testing.assert_allclose(samples(placed).center_world(2), points[2] * (40, 4, 4))

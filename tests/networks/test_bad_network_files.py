@@ -253,7 +253,9 @@ BAD_FILES = {
     "exported returns a tuple": lambda: exported(ReturnsTuple(), IMAGE),
     "exported cut": lambda: exported(tiny_network(), IMAGE)[:-200],
     "exported without program": lambda: with_part(
-        exported(tiny_network(), IMAGE), "models/model.json", b"{}"
+        with_part(exported(tiny_network(), IMAGE), "models/model.json", b"{}"),
+        "serialized_exported_program.json",  # up to PyTorch 2.7
+        b"{}",
     ),
 }
 
@@ -347,11 +349,16 @@ def test_plain_pickle_with_code_is_not_run(tmp_path: Path) -> None:
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("part", ["data/sample_inputs/model.pt", "use_pickle", "opaque"])
+@pytest.mark.parametrize("part", ["inputs", "use_pickle", "opaque"])
 def test_exported_program_with_code_is_refused_and_not_run(tmp_path: Path, part: str) -> None:
     witness = tmp_path / "witness"
     evil = saved(RunsCommand(witness))
     content = exported(tiny_network(), IMAGE)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+    is_old = "serialized_exported_program.json" in names  # up to PyTorch 2.7
+    if is_old and part != "inputs":
+        pytest.skip("this version of PyTorch writes no such part")
     if part == "use_pickle":
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             name = next(n for n in archive.namelist() if n.endswith("weights_config.json"))
@@ -376,14 +383,18 @@ def test_exported_program_with_code_is_refused_and_not_run(tmp_path: Path, part:
         top = next(iter(members)).split("/")[0]
         members[f"{top}/data/constants/opaque_obj_0"] = pickle.dumps(RunsCommand(witness))
         content = zipped(members)
-    else:
-        content = with_part(content, part, evil)
+    contents = [content]
+    if part == "inputs":
+        parts = [n for n in names if n.endswith(".pt") and "weights/" not in n]
+        contents = [with_part(content, name, evil) for name in parts]
     path = tmp_path / "evil.pt2"
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="This file holds Python objects beside") as caught:
-        ClassifierRecipe(path).load("cpu")
-    check_sentence(str(caught.value), "evil.pt2")
-    assert not witness.exists()
+    assert contents
+    for content in contents:
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match="This file holds Python objects beside") as error:
+            ClassifierRecipe(path).load("cpu")
+        check_sentence(str(error.value), "evil.pt2")
+        assert not witness.exists()
 
 
 def test_directory_is_named(tmp_path: Path) -> None:

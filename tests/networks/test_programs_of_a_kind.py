@@ -381,6 +381,9 @@ class Bytes(Head):
         return self.linear(images.float().flatten(1) / 255)  # type: ignore[no-any-return]
 
 
+@pytest.mark.skipif(
+    torch.__version__ < "2.7", reason="this version of PyTorch compares no kinds of numbers"
+)
 def test_a_program_for_whole_numbers_is_told_to_be_one(tmp_path: Path) -> None:
     path = export(Bytes(), (images(2) * 255).byte(), tmp_path)
     with pytest.raises(CheckpointError, match="images of whole numbers"):

@@ -91,14 +91,6 @@ def _points_recipe(options: argparse.Namespace, image_range: tuple[float, float]
         raise DataError("--volume needs a table of points (--points).")
     size = options.patch_size
     voxel_size = _pixel_size(options)
-    unit_sizes = tuple(options.coordinate_voxel_size or ())
-    if unit_sizes and (len(unit_sizes) != 3 or not all(0 < n < math.inf for n in unit_sizes)):
-        raise DataError("--coordinate-voxel-size takes three positive numbers in nm: z y x.")
-    join = tuple((options.join or "").split("=")) if options.join else ()
-    if join and (len(join) != 2 or not all(join)):
-        raise DataError("--join takes two columns, such as pre_root_id=root_id.")
-    if join and options.label_table is None:
-        raise DataError("--join needs the second table (--label-table).")
     return VolumePointsRecipe(
         options.volume,
         options.points,
@@ -115,11 +107,29 @@ def _points_recipe(options: argparse.Namespace, image_range: tuple[float, float]
         n_random=options.random_rows or 0,
         seed=options.rows_seed,
         table=options.table or "",
-        coordinate_voxel_size=unit_sizes or None,
+        coordinate_voxel_size=_unit_sizes(options),
         labels=options.label_table,
-        join=join,
+        join=_join_columns(options),
         group_column=options.group_column or "",
     )
+
+
+def _unit_sizes(options: argparse.Namespace) -> tuple[float, ...] | None:
+    """Return nm of one unit of the coordinates along z, y and x, or None."""
+    sizes = tuple(options.coordinate_voxel_size or ())
+    if sizes and (len(sizes) != 3 or not all(0 < size < math.inf for size in sizes)):
+        raise DataError("--coordinate-voxel-size takes three positive numbers in nm: z y x.")
+    return sizes or None
+
+
+def _join_columns(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the columns of both tables with equal values, or none."""
+    columns = tuple(options.join.split("=")) if options.join else ()
+    if columns and (len(columns) != 2 or not all(columns)):
+        raise DataError("--join takes two columns, such as pre_root_id=root_id.")
+    if columns and options.label_table is None:
+        raise DataError("--join needs the second table (--label-table).")
+    return columns
 
 
 def _pixel_size(options: argparse.Namespace) -> tuple[float, ...] | None:

@@ -138,7 +138,7 @@ class ReadAhead:
     Parameters
     ----------
     dataset : Dataset
-        Any; only those with the methods of :class:`Prefetching` are asked.
+        Any; those without the methods of :class:`Prefetching` are read as before.
     indices : sequence of int
         Samples in the order in which they are read.
     n_ahead : int

@@ -78,7 +78,7 @@ def _array_names(file: Any) -> list[str]:
     def note(name: str, node: Any) -> bool | None:
         with suppress(Exception):  # a type of values that h5py does not know
             is_volume = isinstance(node, h5py.Dataset) and node.ndim in (2, 3, 4)
-            if is_volume and node.dtype.kind in "buif":
+            if is_volume and node.dtype.kind in "buif" and not name.startswith("annotations/"):
                 names.append(name)
         return True if len(names) >= _MAX_NAMES or time.monotonic() > end else None
 

@@ -323,7 +323,10 @@ def _check_decoding(page: Any, path: Path) -> None:
 
 
 def _names_codec(error: BaseException) -> bool:
-    return isinstance(error, ImportError) or "imagecodecs" in str(error)
+    """Return True for a missing package, and for a version of it without this decoder."""
+    text = str(error)
+    is_unsupported = text.startswith("<COMPRESSION.") and text.endswith("not supported")
+    return isinstance(error, ImportError) or "imagecodecs" in text or is_unsupported
 
 
 def _read_by_pillow(page: Any) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from napari_quac.errors import OutOfMemoryError, QuacError, is_out_of_memory, on
 from napari_quac.explain.labels import LabelMatch, match_labels
 from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
 from napari_quac.networks.outputs import to_logits
+from napari_quac.networks.run_errors import network_errors
 from napari_quac.stepwise import Progress, stepwise
 
 UNKNOWN = -1
@@ -332,6 +333,11 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
     features : (N, F) Tensor, on the CPU, or None
         None for a network without accessible layers, or whose output is not that of its last
         linear layer.
+
+    Raises
+    ------
+    NetworkError
+        If the network fails.
     """
     module = classifier.module
     if classifier.form != "eager" or not isinstance(module, nn.Module):
@@ -346,7 +352,7 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
 
     hook = layers[-1].register_forward_hook(record)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), network_errors(f"The classifier {classifier.name}"):
             inputs = classifier.to_network(images.to(classifier.device))
             logits = to_logits(module(inputs), classifier.output)
     finally:

@@ -61,6 +61,12 @@ class Comparison(QObject):
         self._fit_later = QTimer(self, interval=AFTER_GRID_MS, singleShot=True)
         self._fit_later.timeout.connect(self._fit)
         layers.layers_changed.connect(self._on_layers)
+        self._is_suspended = False
+        stack = viewer.layers.events
+        # napari does not draw in between: a grid that is changed then need not be laid out
+        stack.begin_batch.connect(self._suspend_grid, position="last")
+        stack.removing.connect(self._deselect)
+        stack.end_batch.connect(self._resume_grid)
         events = results.events
         self._connections = Connections(
             (events.displayed_hybrid, self._redraw),
@@ -140,6 +146,7 @@ class Comparison(QObject):
     def _restore_view(self) -> None:
         """Return to the grid, the visible layers and the camera of before."""
         before, self._before_grid = self._before_grid or [], None
+        self._is_suspended = False
         grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
         grid.enabled, grid.stride, grid.shape = self._grid_was
         present = list(self._viewer.layers)
@@ -148,10 +155,11 @@ class Comparison(QObject):
                 _show(layer, visible)
         camera.center, camera.zoom = self._camera_was
 
-    def close(self) -> None:
-        """Restore the viewer, and disconnect all signals."""
-        self.release()
-        if self.is_side_by_side:
+    def close(self, window_closes: bool = False) -> None:
+        """Disconnect all signals, and restore the viewer unless its window closes."""
+        if not window_closes:
+            self.release()
+        if self.is_side_by_side and not window_closes:
             panels = [self._sync.stack.layers.get(f"{name} panel") for name in NAMES]
             self._later.stop()
             self._fit_later.stop()
@@ -159,6 +167,29 @@ class Comparison(QObject):
             _in_turns([self._restore_view, *remove])
         self._connections.close()
         self._sync.layers_changed.disconnect(self._on_layers)
+        stack = self._viewer.layers.events
+        stack.begin_batch.disconnect(self._suspend_grid)
+        stack.removing.disconnect(self._deselect)
+        stack.end_batch.disconnect(self._resume_grid)
+
+    @slot
+    def _suspend_grid(self, event: Any = None) -> None:
+        """Leave the grid while several layers are removed, such as all by ``viewer.close()``."""
+        grid = self._viewer.canvas.grid
+        if self.is_side_by_side and grid.enabled:
+            grid.enabled, self._is_suspended = False, True
+
+    @slot
+    def _deselect(self, event: Any = None) -> None:
+        """Keep napari from selecting, for each removed layer, the next one to be removed."""
+        if self._is_suspended:
+            self._viewer.layers.selection.clear()
+
+    @slot
+    def _resume_grid(self, event: Any = None) -> None:
+        """Return to the grid if layers are left."""
+        if self._is_suspended and self._viewer.layers:
+            self._viewer.canvas.grid.enabled, self._is_suspended = True, False
 
     @slot
     def _redraw(self) -> None:
@@ -208,6 +239,7 @@ class Comparison(QObject):
             panel = stack.show(role, pixels, name=titles[name], rgb=True, is_spread=True)
             if panel.name != titles[name]:
                 panel.name = titles[name]
+        self._resume_grid()
         self._fit_titles()
 
     def _fit_titles(self) -> None:

@@ -261,8 +261,7 @@ class QuacDock(DockPanels):
         yield self.patch_view.close
         yield partial(self.keys.close, window_closes)
         yield self.all_samples.close_dock
-        if not window_closes:
-            yield self.comparison.close
+        yield partial(self.comparison.close, window_closes)
         yield from (self.layers.close, self.warp_layers.close, self.stack_slider.close,
                     self.sources.close, self.layer_stack.close)  # fmt: skip
         yield partial(self._window_watch.end, window_closes)

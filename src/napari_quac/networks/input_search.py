@@ -286,7 +286,7 @@ class _Shapes:
         if not self.are_checked or self.shadow is None:
             return None
         error, _ = attempt(self.shadow, guess, "meta")
-        if error is not None and "meta" in error.text.lower():
+        if _lacks_shadow(error):
             self.is_useless, self.are_checked = True, False
             return None
         return error
@@ -330,7 +330,7 @@ def takes_size(network: Network, channels: int, size: Shape, seconds: float) -> 
     guess = (channels, size)
     shadow = _on_meta(network) if seconds > COSTLY else None
     error, outputs = attempt(shadow, guess, "meta") if shadow else (None, None)
-    if shadow is None or (error is not None and "meta" in error.text.lower()):
+    if shadow is None or _lacks_shadow(error):
         error, outputs = attempt(network, guess, "cpu")
     return error is None and isinstance(outputs, Tensor) and outputs.shape[:-1] == (2,)
 
@@ -370,6 +370,12 @@ class _MetaModule(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         return self._call(images)
+
+
+def _lacks_shadow(error: RunError | None) -> bool:
+    """Return True if PyTorch cannot run some operation without numbers."""
+    text = "" if error is None else error.text.lower()
+    return "meta" in text or "overrideable not implemented" in text  # the second up to 2.7
 
 
 def attempt(

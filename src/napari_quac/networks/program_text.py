@@ -45,7 +45,11 @@ def program_metadata(path: Path) -> dict[str, str]:
             folder, _, name = member.filename.rpartition("/")
             key = name.removesuffix(".json").removesuffix(".txt")
             is_known = key in METADATA_KEYS or key in CLASS_KEYS
-            if folder.endswith("extra") and is_known and member.file_size < 1 << 16:
+            if (
+                folder.endswith(("extra", "extra_files"))
+                and is_known
+                and member.file_size < 1 << 16
+            ):
                 metadata[key] = archive.read(member).decode("utf-8", errors="replace")
     return metadata
 

@@ -13,6 +13,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.tensor_records import TensorRecord
+from napari_quac.networks.torch_archive import PickledContent, read_archive
 from napari_quac.storage import encode
 
 
@@ -45,11 +47,32 @@ def read_state(path: Path) -> dict[str, Any]:
         If the file is damaged or of another kind.
     """
     try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        # torch.load, with weights_only, too, can be made to run code up to PyTorch 2.9
+        content = read_archive(path)
+        return dict(_plain_value(content, content.value, {}))
     except Exception as error:
         raise CheckpointError(
             f"'{path.name}' is damaged or no state of a training. Delete it to start a new one."
         ) from error
+
+
+def _plain_value(content: PickledContent, value: Any, finished: dict[int, Any]) -> Any:
+    """Return dictionaries, sequences, texts and numbers, with the tensors read."""
+    if id(value) in finished:  # a short pickle can repeat a long value
+        return finished[id(value)]
+    if isinstance(value, TensorRecord):
+        return content.tensor(value)
+    plain: Any
+    if isinstance(value, dict):
+        plain = {key: _plain_value(content, part, finished) for key, part in value.items()}
+    elif isinstance(value, list | tuple):
+        plain = type(value)(_plain_value(content, part, finished) for part in value)
+    elif value is None or isinstance(value, bool | int | float | str):
+        return value
+    else:
+        raise TypeError("an object of another kind")
+    finished[id(value)] = plain
+    return plain
 
 
 class RandomState:

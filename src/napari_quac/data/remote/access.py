@@ -194,8 +194,8 @@ def wait(
 def explained(error: Exception, address: Address) -> DataError:
     """Return an error of tensorstore as one sentence: its own contains the whole request."""
     text = str(error)
-    code = re.search(r"HTTP (?:response )?code:? (\d{3})", text)
-    status = code[1] if code else ""
+    code = re.search(r"HTTP (?:response )?code:? (\d{3})|http_response_code='(\d{3})'", text)
+    status = code[1] or code[2] if code else ""
     host = address.host
     if "NoSuchBucket" in text or "bucket does not exist" in text:
         return DataError(f"There is no bucket '{address.place}'. Check the address.")

@@ -1,1 +1,1 @@
-"""Tables of coordinates: the formats people have, which rows are read, and what columns mean."""
+"""Tables of coordinates: formats, selection of rows, and the meaning of columns."""

@@ -19,18 +19,21 @@ from napari_quac.data.tables.batches import WholeTable
 from napari_quac.data.tables.cells import as_text
 from napari_quac.errors import DataError
 from napari_quac.file_probe import probe_file
-from napari_quac.reading import reading_errors
+from napari_quac.reading import is_regular_file, reading_errors
 
 GROUP = "annotations"
 PARTNERS = "annotations/presynaptic_site/partners"
+NEEDED, TYPES = (f"{GROUP}/locations", f"{GROUP}/ids"), f"{GROUP}/types"
 MAX_POINTS = 5_000_000
 
 
 def has_annotations(path: Path) -> bool:
-    """Tell whether an HDF5 file, which was looked at already, holds annotations."""
+    """Tell whether a file is HDF5, was looked at already, and holds annotations."""
+    if path.suffix.lower() not in (".h5", ".hdf5", ".hdf") or not is_regular_file(path):
+        return False
     try:
         with _opened(path) as file:
-            return f"{GROUP}/locations" in file and f"{GROUP}/ids" in file
+            return all(_holds(file, name, path) for name in NEEDED)
     except DataError:
         return False
 
@@ -43,18 +46,18 @@ def read_annotations(path: Path) -> WholeTable:
     DataError
         If the file is damaged, or holds no annotations.
     """
-    for name in (f"{GROUP}/locations", f"{GROUP}/ids", f"{GROUP}/types", PARTNERS):
+    for name in (*NEEDED, TYPES, PARTNERS):
         probe_file(path, "hdf5", name)
     with _opened(path) as file:
-        if f"{GROUP}/locations" not in file or f"{GROUP}/ids" not in file:
+        if not all(_holds(file, name, path) for name in NEEDED):
             raise DataError(
                 f"'{path.name}' has no annotations (annotations/ids and annotations/locations). "
                 "Choose a table of points."
             )
         locations = np.asarray(_read(file, f"{GROUP}/locations", path), dtype=float)
         ids = np.asarray(_read(file, f"{GROUP}/ids", path)).reshape(-1)
-        types = _read(file, f"{GROUP}/types", path) if f"{GROUP}/types" in file else None
-        partners = _read(file, PARTNERS, path) if PARTNERS in file else None
+        types = _read(file, TYPES, path) if _holds(file, TYPES, path) else None
+        partners = _read(file, PARTNERS, path) if _holds(file, PARTNERS, path) else None
         offset = np.asarray(file[GROUP].attrs.get("offset", (0.0, 0.0, 0.0)), dtype=float)
     if locations.shape != (len(ids), 3) or offset.shape != (3,):
         raise DataError(
@@ -99,8 +102,13 @@ def _of_partners(path: Path, ids: Any, locations: Any, partners: Any) -> dict[st
     return columns
 
 
-def _read(file: Any, name: str, path: Path) -> Any:
+def _holds(file: Any, name: str, path: Path) -> bool:
+    """Return whether there is such an array; links out of the folder of the file are refused."""
     check_hdf5(file, name, path)
+    return name in file
+
+
+def _read(file: Any, name: str, path: Path) -> Any:
     array = file[name]
     if getattr(array, "shape", None) is None or len(array.shape) == 0:
         raise DataError(f"'{name}' in '{path.name}' is no array. Copy the file again.")

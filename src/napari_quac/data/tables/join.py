@@ -16,7 +16,7 @@ N_SAMPLE = 2000
 
 @dataclass(frozen=True)
 class Join:
-    """Where the labels of points are.
+    """The place of the labels of points.
 
     Attributes
     ----------

@@ -95,22 +95,35 @@ def _lines(content: bytes) -> list[Any]:
 
 
 def _rows(values: Any) -> list[Mapping[str, Any]]:
+    """Return the objects in a document; empty if it holds no list of them."""
     if isinstance(values, Mapping):
-        lists = [value for value in values.values() if isinstance(value, list)]
-        if len(lists) == len(values) and len({len(value) for value in lists}) == 1:
-            if not any(isinstance(cell, Mapping) for value in lists for cell in value):
-                cells = zip(*lists, strict=True)
-                return [dict(zip(values, row, strict=True)) for row in cells]
-        tables = [value for value in lists if value and isinstance(value[0], Mapping)]
-        if len(tables) == 1:
-            values = tables[0]
-        elif values and all(isinstance(value, Mapping) for value in values.values()):
-            keys = [str(key) for key in values]  # of one object for each synapse
-            values = [{"id": key, **row} for key, row in zip(keys, values.values(), strict=True)]
+        values = _rows_of_columns(values) or _rows_of_objects(values)
     if not isinstance(values, Sequence) or isinstance(values, str):
         return []
-    return [row for row in values if isinstance(row, Mapping)] if all(
-        isinstance(row, Mapping) for row in values) else []  # fmt: skip
+    return list(values) if all(isinstance(row, Mapping) for row in values) else []
+
+
+def _rows_of_columns(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the rows of an object of equally long lists; empty for others."""
+    lists = [value for value in values.values() if isinstance(value, list)]
+    are_columns = len(lists) == len(values) and len({len(value) for value in lists}) == 1
+    if not are_columns or any(isinstance(cell, Mapping) for value in lists for cell in value):
+        return []
+    return [dict(zip(values, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def _rows_of_objects(values: Mapping[str, Any]) -> list[Any]:
+    """Return the only list of objects in an object, or its objects by their names."""
+    tables = [
+        value
+        for value in values.values()
+        if isinstance(value, list) and value and isinstance(value[0], Mapping)
+    ]
+    if len(tables) == 1:
+        return tables[0]
+    if all(isinstance(value, Mapping) for value in values.values()):
+        return [{"id": str(key), **row} for key, row in values.items()]
+    return []
 
 
 def _text(cell: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which rows of a table are read: conditions on columns, a box, and a random sample.
+"""A filter of the rows of a table: conditions on columns, a box, and a random sample.
 
 Conditions are written as a text, such as ``cleft_score >= 50 and pre_root_id in 12, 15``::
 

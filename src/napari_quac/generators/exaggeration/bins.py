@@ -112,7 +112,18 @@ def order_loss(log_odds: Tensor, bins: Tensor, n_bins: int) -> Tensor:
 
 
 def bins_of(posteriors: Tensor, n_bins: int) -> Tensor:
-    """Return the bins (N,) of probabilities (N,); 1.0 belongs to the last one."""
+    """Return the bins (N,) of probabilities (N,); 1.0 belongs to the last one.
+
+    Raises
+    ------
+    NotFiniteError
+        If a probability is NaN, which would count as the first bin.
+    """
+    if torch.isnan(posteriors).any():
+        raise NotFiniteError(
+            "The classifier returned NaN for images of the training. Check its weights and its "
+            "value range."
+        )
     return (n_bins * posteriors).floor().long().clamp(0, n_bins - 1)
 
 

@@ -182,6 +182,7 @@ class NetworksPanel(Section):
         self._choices.classifier = classifier
         self._choices.generator = generator
 
+    @slot
     def use_network(self, network: RecognizedNetwork) -> None:
         """Use a recognized network; ask first if it contains a program."""
         role, path = network.role, _path_of(network.recipe)

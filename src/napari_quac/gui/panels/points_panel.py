@@ -13,6 +13,7 @@ from napari_quac.data.remote.address import Address, location
 from napari_quac.data.remote.link import Link, is_link
 from napari_quac.data.remote.sign_in import sign_in
 from napari_quac.data.tables.column_names import CLASS
+from napari_quac.data.tables.hdf5_annotations import has_annotations
 from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, QuacError, SeveralArraysError
@@ -53,6 +54,7 @@ from napari_quac.networks.consent import hosts_in, trust
 
 ASSUMED = "napari_quac_assumptions"
 """Key of the metadata with the assumptions about a table that became a layer."""
+USE_OWN_POINTS = "use_own_points"
 TABLE = "table"
 """Data of the entry for an imported table in the menu of points."""
 _TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
@@ -78,6 +80,7 @@ class PointsPanel(Section):
         self._link: Link | None = None
         self._refused: Path | Address | None = None
         self._label_column = ""
+        self._own_points: Path | None = None
         self.table: PointTable | None = None
         self._build_volume()
         self._build_points()
@@ -147,17 +150,22 @@ class PointsPanel(Section):
 
         self._clear_message()
 
-        def opened(volume: Volume, layer: Any) -> None:
+        def opened(volume: Volume, layer: Any, has_points: bool = False) -> None:
             self.volume_menu.choose(layer.name)
+            if has_points:
+                self._own_points = Path(path)
+                text = f"'{path.name}' also holds points (annotations)."
+                self.message.show_message(text, "note", USE_OWN_POINTS)
             self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
             for name in add_annotations(self._viewer, self._link, volume, layer):
                 self.points_menu.choose(name)
             self._link = None
 
-        def read_lazily(volume: Volume) -> None:
+        def read_lazily(outcome: tuple[Volume, bool]) -> None:
+            volume, has_points = outcome
             data, look = layer_of_volume(volume)
             look["metadata"] = {**look["metadata"], ADDED: True}
-            opened(volume, self._viewer.add_image(data, **look))
+            opened(volume, self._viewer.add_image(data, **look), has_points)
 
         def failed(error: BaseException) -> None:
             if isinstance(error, SeveralArraysError) and error.names:
@@ -174,7 +182,10 @@ class PointsPanel(Section):
             trust(hosts_in(path))  # named by the user
             self._remote.open(read, opened, failed)
         else:
-            self._controller.run("volume", "opening the volume", read, read_lazily, failed)
+            self._controller.run(
+                "volume", "opening the volume", lambda: (read(), has_annotations(path)),
+                read_lazily, failed,
+            )  # fmt: skip
 
     def open_link(self, text: str) -> None:
         """Show the images of a Neuroglancer link, or open the volume at an address."""
@@ -253,7 +264,8 @@ class PointsPanel(Section):
                                      _TABLE_FILES)  # fmt: skip
         self.table_box, self.rows_box = PointsTableBox(), RowsBox()
         self._tables = PointTables(
-            self._controller, self.rows_box, self.table_box, self._current_volume, self._on_failed,
+            self._controller, self.rows_box, self.table_box, lambda: self._current_volume(),
+            self._on_failed,
             self,
         )  # fmt: skip
         ui.connect(self._on_table, self._tables.opened)
@@ -432,3 +444,6 @@ class PointsPanel(Section):
         elif action == "sign_in" and isinstance(self._refused, Address):
             sign_in(self._refused)
             self.open_volume(self._refused)
+        elif action == USE_OWN_POINTS and self._own_points is not None:
+            self.table_field.show_path(self._own_points)
+            self.open_table(self._own_points)

@@ -1,4 +1,4 @@
-"""Which rows of a table are read, and a second table with labels."""
+"""Fields for the rows of a table that are read, and a second table with labels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RowsBox(QWidget):
         self.random_spin.setKeyboardTracking(False)
         ui.narrow(self.random_spin)
         self.labels_field = PathField(
-            "", "points_labels", "labels from a second table, such as one of neurons", _TABLES
+            "Labels", "points_labels", "from a second table, such as one of neurons", _TABLES
         )
         self.value_menu = ui.menu(
             "points_labels_menu", "Column of the second table with the labels.", n_characters=4,
@@ -54,12 +54,14 @@ class RowsBox(QWidget):
         )  # fmt: skip
         ui.narrow(self.value_menu)
         self.value_menu.setPlaceholderText("choose the column of labels")
-        self.value_menu.hide()
+        self.value_row = QWidget()
+        ui.column(fields_row("Column", self.value_menu), parent=self.value_row)
+        self.value_row.hide()
         ui.column(
             fields_row("Rows", self.rows_edit),
             fields_row("Random", self.random_spin),
             self.labels_field,
-            self.value_menu,
+            self.value_row,
             parent=self,
         )
         self.rows_edit.editingFinished.connect(self._on_changed)
@@ -100,7 +102,7 @@ class RowsBox(QWidget):
         with signals_blocked(self.value_menu):
             ui.fill_menu(self.value_menu, {name: name for name in names})
             ui.choose_entry(self.value_menu, value or None)
-        self.value_menu.show()
+        self.value_row.show()
 
     def reset(self) -> None:
         """Read all rows of the next table."""
@@ -111,7 +113,7 @@ class RowsBox(QWidget):
         self.labels_field.show_path(None)
         with signals_blocked(self.value_menu):
             self.value_menu.clear()
-        self.value_menu.hide()
+        self.value_row.hide()
 
     @slot
     def _on_changed(self, _value: int = 0) -> None:

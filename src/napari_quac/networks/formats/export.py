@@ -176,8 +176,9 @@ def _logits_of(outputs: Any) -> Tensor:
     outputs = getattr(outputs, "logits", outputs)
     if isinstance(outputs, Mapping):
         outputs = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
-    if isinstance(outputs, tuple | list) and outputs:
-        outputs = outputs[0]
+    # not tuple | list, which the tracer of PyTorch 2.6 refuses
+    if isinstance(outputs, tuple) or isinstance(outputs, list):
+        outputs = outputs[0] if outputs else outputs
     return outputs  # type: ignore[no-any-return]
 
 
