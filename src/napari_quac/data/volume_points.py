@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.dataset import Sample
+from napari_quac.data.gray_map import GrayMap
 from napari_quac.data.image_file import assumed_range, to_unit_range
 from napari_quac.data.patches import (
     cut_patch,
@@ -79,6 +80,9 @@ class VolumePoints:
         The level that is read.
     groups : tuple of str
         Neuron or other group of each point; empty if they are unknown.
+    gray_map : GrayMap or None
+        Mapping of the scaled values, such as to those of the training images; None by default. The
+        padding of patches that extend beyond the volume is not mapped.
     further_assumptions : tuple of Assumption
         About the table of the points, and values that were chosen for the user; empty by default.
 
@@ -118,6 +122,7 @@ class VolumePoints:
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
         self.groups: tuple[str, ...] = ()
+        self.gray_map: GrayMap | None = None
         self.further_assumptions: tuple[Assumption, ...] = ()
         self.size = tuple(int(n) for n in size)
         self.level = volume.level_for(voxel_size)
@@ -162,6 +167,11 @@ class VolumePoints:
             offset = np.floor(start).astype(np.int64)
             placed = transform.at(start.tolist(), self.step)
         image = self._scaled(values, outside, name)
+        if self.gray_map is not None:
+            padding = image[:, outside] if outside is not None else None
+            image = self.gray_map.apply(image)
+            if padding is not None:
+                image[:, outside] = padding
         n_hidden = _n_hidden(self.size)
         image = np.ascontiguousarray(image.reshape((len(image), *self.size[n_hidden:])))
         return Sample(
@@ -179,6 +189,7 @@ class VolumePoints:
                 self.center_world(index),
                 level=self.volume.level_number(self.level),
                 metadata_sha256=self.volume.metadata_sha256,
+                gray_map=self.gray_map.nodes if self.gray_map is not None else (),
             ),
         )
 
@@ -203,6 +214,11 @@ class VolumePoints:
         """Return the index of the sample of a point; None if there is none."""
         index = int(self._order[row]) if 0 <= row < len(self._order) else -1
         return index if index >= 0 else None
+
+    def whole_patches(self) -> NDArray[np.int64]:
+        """Return the indices of samples whose patch lies inside of the volume."""
+        voxels = self.level.transform.to_voxel(self._centers[self.rows])
+        return np.flatnonzero(~reaches_out(*self._box(voxels), self.level.shape))
 
     def size_mismatch(self) -> str:
         """Return a warning if the voxel sizes of volume and network differ, else ``""``.
