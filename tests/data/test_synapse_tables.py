@@ -549,3 +549,18 @@ def test_annotations_elsewhere_are_refused(tmp_path: Path) -> None:
     assert not has_annotations(tmp_path / "inside/a.h5")
     with pytest.raises(DataError, match=r"other\.h5"):
         read_point_table(tmp_path / "inside/a.h5")
+
+
+def test_damaged_packed_text_and_names_of_databases_are_refused(tmp_path: Path) -> None:
+    content = gzip.compress(b"id,x,y,z\n1,2,3,4\n\xff\n" * 5000)
+    (tmp_path / "a.csv.gz").write_bytes(content[:-4] + b"\0\0\0\0")
+    with pytest.raises(DataError, match="UTF-8|cannot be read"):
+        read_point_table(tmp_path / "a.csv.gz")
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("CREATE TABLE tables (id, x, y, z, labels)")
+        database.execute("INSERT INTO tables VALUES (1, 2, 3, 4, 'a')")
+    database.close()
+    stored = (tmp_path / "a.db").read_bytes()
+    (tmp_path / "a.db").write_bytes(stored.replace(b"CREATE TABLE", b"CREATE TA\xff\xffE"))
+    with pytest.raises(DataError, match="SQLite database"):
+        read_point_table(tmp_path / "a.db")

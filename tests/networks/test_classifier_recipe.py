@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 
 from napari_quac.data.preprocessing import PRESETS, Preprocessing
-from napari_quac.errors import CheckpointError, ShapeError
+from napari_quac.errors import CheckpointError, OutOfMemoryError, ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
 from rounding import F32
@@ -357,6 +363,49 @@ def test_network_without_gradients_says_so(tmp_path: Path) -> None:
         lambda images: torch.stack([images.detach().mean((1, 2, 3))] * 2, dim=1), ["a", "b"]
     )
     assert classifier.description["Can compute"] == "residual, random"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["script", "weights"])
+def test_lack_of_memory_in_a_trial_is_no_fault_of_the_file(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "network.pt"
+    if form == "script":
+        torch.jit.trace(corner(), torch.zeros(1, 1, 8, 8)).save(str(path))
+    else:
+        torch.save(vgg().state_dict(), path)
+    recipe = ClassifierRecipe(path)
+    calls: list[str] = []
+    fail_at = depth = 0
+
+    def begin(module: nn.Module, inputs: Any) -> None:
+        nonlocal depth
+        depth += 1
+        if depth == 1:
+            calls.append("")
+            if len(calls) == fail_at:
+                raise MemoryError if is_python else RuntimeError("can't allocate memory")
+
+    def end(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal depth
+        depth = max(0, depth - 1)
+
+    with ExitStack() as hooks:
+        hooks.enter_context(register_module_forward_pre_hook(begin))
+        hooks.enter_context(register_module_forward_hook(end, always_call=True))
+        n_axes, n_told = recipe.load("cpu").n_axes, 0
+        for fail_at, is_python in product(range(1, len(calls) + 1), (True, False)):  # noqa: B007
+            calls.clear()
+            depth = 0
+            try:
+                classifier = recipe.load("cpu")
+            except OutOfMemoryError as error:
+                assert str(error).startswith("Memory ran out while 'network.pt'")
+                n_told += 1
+            else:
+                assert (
+                    classifier.n_axes == n_axes and "D-IG" in classifier.description["Can compute"]
+                )
+    assert n_told
 
 
 def test_guessed_size_gives_way_to_that_of_the_images(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
     whole_number,
 )
-from napari_quac.networks.device import resolve_device
+from napari_quac.networks.device import memory_errors, resolve_device
 from napari_quac.networks.facts_beside import choose_class_names
 from napari_quac.networks.formats.containers import network_hash, weights_path
 from napari_quac.networks.layout_trial import try_layout
@@ -301,6 +301,8 @@ class ClassifierRecipe:
         ------
         CheckpointError
             If the file holds no classifier, or the properties do not fit it.
+        OutOfMemoryError
+            If memory runs out while it is tried on an image.
         UnknownNameError
             If there is no such device or architecture.
         """
@@ -319,7 +321,8 @@ class ClassifierRecipe:
         layout = opened.layout
         follows_from_weights = layout is not None and stated_size is None
         follows_from_weights &= layout is None or not layout.size_is_exact
-        trial = self._try(opened, size, preprocessing)
+        with memory_errors(name):
+            trial = self._try(opened, size, preprocessing)
         file_names, names_assumptions = self._class_names(opened, trial.n_outputs)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
         channels, image_size = image_shape_for(preprocessing, trial.channels, trial.image_size)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -101,6 +102,31 @@ def _main_memory() -> tuple[int | None, int | None]:
         return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows and macOS have not all of these
         return None, None
+
+
+@contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """Turn a lack of memory into one sentence, while a network is tried on an image.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file, for the sentence.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If memory runs out.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"Memory ran out while '{name}' was tried on an image. Close other programs, or set a "
+            "smaller image size."
+        ) from error
 
 
 def in_batches(

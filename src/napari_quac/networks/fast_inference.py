@@ -66,7 +66,7 @@ def fast_version(
             with torch.inference_mode():
                 expected = module(batch)
                 agrees = all(_agree(expected[:n], fast(batch[:n])) for n in WARM_UP_BATCHES)
-        except RUN_ERRORS as error:
+        except (*RUN_ERRORS, MemoryError) as error:
             logger.debug("no faster version of %s: %s", type(module).__name__, error)
             return module
     if not agrees:

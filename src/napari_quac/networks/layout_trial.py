@@ -8,6 +8,7 @@ from torch import nn
 from napari_quac.data.place import extent
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.device import memory_errors
 from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.trial import Trial
 
@@ -32,6 +33,8 @@ def try_layout(
 
     Raises
     ------
+    OutOfMemoryError
+        If memory runs out.
     CheckpointError
         If it does not take images of that size, or returns NaN or infinity.
     """
@@ -42,7 +45,7 @@ def try_layout(
     trial_size = size or (side,) * n_axes
     noise = torch.rand((1, layout.channels, *trial_size), generator=generator)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), memory_errors(name):
             outputs = module(2 * noise - 1)
     except RUN_ERRORS as error:
         raise CheckpointError(_size_sentence(layout, name, trial_size)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_quac.errors import CheckpointError
+from napari_quac.errors import CheckpointError, is_out_of_memory
 from napari_quac.networks.adapters import Network
 from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.run_errors import read_run_error, short_text
@@ -42,6 +42,8 @@ def depends_on_batch(network: Network, inputs: Tensor, outputs: Tensor, name: st
             first, again = (network(inputs[:1]).float() for _ in range(2))
             second = network(inputs[1:2]).float()
         except RUN_ERRORS as error:
+            if is_out_of_memory(error):
+                raise
             text = short_text(read_run_error(error).text)
             raise CheckpointError(
                 f"'{name}' fails for a single image ({text}): it depends on the other images of a "

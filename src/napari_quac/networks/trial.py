@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.preprocessing import DEFAULT, Preprocessing, with_values_of
-from napari_quac.errors import CheckpointError
+from napari_quac.errors import CheckpointError, is_out_of_memory
 from napari_quac.networks.adapters import ADAPTER_NOTES, Adapter, Network, adapt
 from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.input_search import (
@@ -215,5 +215,7 @@ def _has_gradients(network: Network, image: Tensor) -> bool:
             image = image.clone().requires_grad_(True)
             (gradient,) = torch.autograd.grad(network(image).sum(), image)
         return bool(torch.isfinite(gradient).all())
-    except RUN_ERRORS:
+    except RUN_ERRORS as error:
+        if is_out_of_memory(error):
+            raise
         return False

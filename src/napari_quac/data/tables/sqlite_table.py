@@ -90,7 +90,7 @@ class SqliteTable:
             for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
                 database.execute(f"PRAGMA {pragma}")
             yield database
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             check_canceled()
             raise DataError(
                 f"'{self.path.name}' cannot be read as a SQLite database ({one_line(error)}). "

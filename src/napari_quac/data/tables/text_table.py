@@ -354,13 +354,14 @@ def _open_text(path: Path) -> Iterator[IO[str]]:
 
 
 def _undecodable_line(path: Path) -> int:
-    with _open_binary(path) as file:
+    number = 0
+    with suppress(OSError, EOFError, zlib.error), _open_binary(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()
             except UnicodeDecodeError:
                 return number
-    return 1  # UTF-16
+    return max(1, number)  # UTF-16, or damaged behind that line
 
 
 def _lines(path: Path, stream: IO[str]) -> Iterator[str]:
