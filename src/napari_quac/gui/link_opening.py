@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @slots
 class LinkOpening(QObject):
-    """Reads what is entered as a volume; nothing is contacted but the file with a state.
+    """Reading of what is entered as a volume; only the file with a state is contacted.
 
     Parameters
     ----------
