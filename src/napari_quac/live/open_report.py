@@ -139,8 +139,8 @@ def open_explanations(folder: Path) -> OpenReport:
     from napari_quac.reports.store_info import INFO
 
     if is_regular_file(folder / INFO):
-        store = ExplanationStore.open(folder)
         with time_limit(folder):
+            store = ExplanationStore.open(folder)
             return report_of_store(store, list(store.entries()))
     return OpenReport(open_report(folder), folder)
 
