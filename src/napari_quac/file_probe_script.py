@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 GIGABYTE = 1 << 30
 DAMAGED = 3  # exit status
-MAX_ARRAYS = 10_000
+MAX_ARRAYS, MAX_ATTRIBUTES = 10_000, 1000
+SEARCH_SECONDS = 1.0  # of the processor; an array that is named is looked at again
 IDLE_SECONDS = 60
 _SECONDS_PER_BYTE = 1e-8  # to read, hash and unpack a file
 
@@ -56,14 +58,14 @@ def look_at_hdf5(request: dict[str, Any]) -> None:
             if part in file:
                 read_corners(file[part])
             return
-        n_arrays = 0
+        n_arrays, end = 0, time.process_time() + SEARCH_SECONDS
 
         def visit(name: str, node: Any) -> bool | None:
             nonlocal n_arrays
             n_arrays += 1
             with contextlib.suppress(Exception):  # reported where this array is read
                 read_corners(node)
-            return True if n_arrays > MAX_ARRAYS else None
+            return True if n_arrays > MAX_ARRAYS or time.process_time() > end else None
 
         with contextlib.suppress(
             RuntimeError, KeyError
@@ -73,7 +75,8 @@ def look_at_hdf5(request: dict[str, Any]) -> None:
 
 def read_corners(node: Any) -> None:
     """Read the attributes and two voxels of an array."""
-    dict(node.attrs)
+    for name in islice(node.attrs, MAX_ATTRIBUTES):
+        node.attrs[name]
     shape = getattr(node, "shape", None)
     size = (node.dtype.itemsize or 1) if shape else 0
     for length in getattr(node, "chunks", None) or ():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from napari_quac.data.links import check_hdf5
 from napari_quac.errors import DataError, SeveralArraysError
 from napari_quac.file_probe import probe_file
+from napari_quac.large_files import check_time
 from napari_quac.reading import check_regular_file, reading_errors
 
-SEARCH_SECONDS = 5.0
+MAX_ATTRIBUTES = 1000
+"""Of an array or group; the other process reads as many."""
 _MAX_NAMES = 1000
 
 
@@ -30,7 +32,7 @@ def open_hdf5(path: Path, dataset: str) -> tuple[Any, dict[str, Any], str]:
     -------
     array : h5py.Dataset
     attributes : dict
-        Of the array and of all groups that contain it.
+        Of the array and of all groups that contain it, at most :data:`MAX_ATTRIBUTES` of each.
     dataset : str
 
     Raises
@@ -57,7 +59,7 @@ def open_hdf5(path: Path, dataset: str) -> tuple[Any, dict[str, Any], str]:
             check_hdf5(file, dataset, path)
             array = file[dataset] if dataset and dataset in file else None
             if not isinstance(array, h5py.Dataset):
-                content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
+                content = f"no array '{dataset}'" if dataset else _number_of(names)
                 names = names or _array_names(file)
                 choices = ", ".join(names[:20]) or "none"
                 message = f"'{path.name}' holds {content}. Name one as dataset: {choices}."
@@ -73,14 +75,17 @@ def _array_names(file: Any) -> list[str]:
     import h5py
 
     names: list[str] = []
-    end = time.monotonic() + SEARCH_SECONDS
+    n_nodes = 0
 
     def note(name: str, node: Any) -> bool | None:
+        nonlocal n_nodes
+        n_nodes += 1
+        check_time(f"{n_nodes} arrays and groups")
         with suppress(Exception):  # a type of values that h5py does not know
             is_volume = isinstance(node, h5py.Dataset) and node.ndim in (2, 3, 4)
             if is_volume and node.dtype.kind in "buif":
                 names.append(name)
-        return True if len(names) >= _MAX_NAMES or time.monotonic() > end else None
+        return True if len(names) >= _MAX_NAMES else None
 
     try:
         file.visititems(note)
@@ -90,9 +95,14 @@ def _array_names(file: Any) -> list[str]:
     return names
 
 
+def _number_of(names: list[str]) -> str:
+    return f"{len(names)} arrays" + " or more" * (len(names) >= _MAX_NAMES)
+
+
 def _attributes(file: Any, array: Any) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     groups = array.name.strip("/").split("/")[:-1]
-    for n in range(len(groups) + 1):
-        attributes |= dict(file["/".join(groups[:n]) or "/"].attrs)
-    return attributes | dict(array.attrs)
+    nodes = [file["/".join(groups[:n]) or "/"] for n in range(len(groups) + 1)]
+    for node in (*nodes, array):
+        attributes |= {name: node.attrs[name] for name in islice(node.attrs, MAX_ATTRIBUTES)}
+    return attributes

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.data import n5
-from napari_quac.data.hdf5_file import open_hdf5
+from napari_quac.data.assumptions import Assumption
+from napari_quac.data.hdf5_file import MAX_ATTRIBUTES, open_hdf5
 from napari_quac.data.links import local_store, require_inside
 from napari_quac.data.npy_file import open_npy
 from napari_quac.data.place import Transform
@@ -19,6 +20,7 @@ from napari_quac.data.remote.address import Address, is_address
 from napari_quac.data.tiff_volume import open_tiff
 from napari_quac.data.volume import Level, Volume
 from napari_quac.data.volume_layout import (
+    MAX_MEMBERS,
     choice_error,
     plain_volume,
     stem_of,
@@ -29,6 +31,7 @@ from napari_quac.data.volume_layout import (
     zarr_arrays,
 )
 from napari_quac.errors import DataError, QuacError, SeveralArraysError, one_line
+from napari_quac.large_files import check_time, time_limit
 from napari_quac.reading import (
     check_regular_file,
     is_folder,
@@ -82,7 +85,7 @@ def open_volume(
         _check_chunks(volume)
         return volume
     path, inside = _split(Path(path).expanduser())
-    with reading_errors(path.name):
+    with time_limit(path), reading_errors(path.name):
         volume = _open(path, dataset or inside, channel)
         volume = _with_voxel_size(volume, voxel_size, unit)
         _check_chunks(volume)
@@ -160,7 +163,8 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
 
     place = f"{path.name}/{dataset}" if dataset else path.name
     try:
-        root: Any = zarr.open(local_store(path), mode="r")
+        # not the copy of all metadata, which takes seconds where there are many arrays
+        root: Any = zarr.open(local_store(path), mode="r", use_consolidated=False)
         node: Any = root[dataset] if dataset else root
     except QuacError:
         raise
@@ -187,7 +191,7 @@ def _group_above(path: Path) -> Any:
 
     if not any(path_exists(path.parent / name) for name in (".zgroup", ".zattrs", "zarr.json")):
         return None
-    return zarr.open_group(local_store(path.parent), mode="r")
+    return zarr.open_group(local_store(path.parent), mode="r", use_consolidated=False)
 
 
 def _attributes_above(path: Path) -> dict[str, Any]:
@@ -221,9 +225,12 @@ def _block_inside(container: Path, path: Path) -> bytes | None:
 
 def _n5_arrays(path: Path) -> list[str]:
     """Return the arrays of a container, place the levels s0, s1, … count as one."""
-    arrays = set()
+    arrays: set[str] = set()
     for depth in ("*", "*/*", "*/*/*"):
-        for folder in path.glob(depth):
+        for number, folder in enumerate(path.glob(depth)):
+            check_time(f"{number} files and folders")
+            if len(arrays) >= MAX_MEMBERS:
+                return sorted(arrays)
             if _is_n5_array(folder):
                 is_level = re.fullmatch(r"s\d+", folder.name) and path_exists(folder.parent / "s0")
                 whole = folder.parent if is_level and folder.parent != path else folder
@@ -265,4 +272,12 @@ def _plain_n5(
 
 def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     array, attributes, dataset = open_hdf5(path, dataset)
-    return plain_volume(array, attributes, stem_of(dataset), path, channel)
+    volume = plain_volume(array, attributes, stem_of(dataset), path, channel)
+    if len(attributes) < MAX_ATTRIBUTES:
+        return volume
+    note = Assumption(
+        "voxel size",
+        f"Only {MAX_ATTRIBUTES} attributes of '{path.name}' are read. If the voxel size is among "
+        "the others, give it (--voxel-size).",
+    )
+    return replace(volume, assumptions=(*volume.assumptions, note))

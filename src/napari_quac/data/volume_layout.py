@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,12 @@ from napari_quac.data.volume_metadata import (
     read_ome,
 )
 from napari_quac.errors import DataError, SeveralArraysError
+from napari_quac.large_files import check_time
 from napari_quac.reading import is_regular_file, path_exists, read_bytes, reading_errors
 
+MAX_CHOICES = 20
+MAX_MEMBERS = 1000
+"""Arrays and groups in a group; a volume in a larger one has to be named."""
 MAX_CHANNELS = 4
 """A last axis of at most this length holds channels rather than pixels."""
 
@@ -113,6 +119,8 @@ def volume_from_zarr(
         raise choice_error(f"'{place}' is a plate or well with {len(fields)} fields", fields)
     if fields:
         return volume_from_zarr(node[fields[0]], path, f"{place}/{fields[0]}", channel)
+    if isinstance(path, Path) and has_many_members(path / str(node.path)):
+        raise choice_error(f"'{place}' holds more than {MAX_MEMBERS} arrays", zarr_arrays(path))
     images = _zarr_images(node)
     if len(images) == 1:
         return volume_from_zarr(node[images[0]], path, f"{place}/{images[0]}", channel)
@@ -126,8 +134,9 @@ def volume_from_zarr(
 
 def _zarr_images(group: Any, depth: int = 2) -> list[str]:
     """Return the OME-Zarr images below a group, without labels."""
-    images = []
+    images: list[str] = []
     for name, inner in group.groups():
+        check_time(f"{len(images)} images")
         if name == "labels":
             continue
         attributes = dict(inner.attrs)
@@ -194,7 +203,7 @@ def step_of(
 
 def choice_error(problem: str, names: list[str]) -> SeveralArraysError:
     """Return an error that names the arrays to choose from."""
-    choices = ", ".join(names[:20]) or "none"
+    choices = ", ".join(names[:MAX_CHOICES]) or "none"
     return SeveralArraysError(f"{problem}. Name one as dataset: {choices}.", names)
 
 
@@ -206,14 +215,28 @@ def stem_of(name: str) -> str:
     return last or "volume"
 
 
+def has_many_members(folder: Path) -> bool:
+    """Return True for a folder of more than a thousand files and folders."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(1 for _ in islice(entries, MAX_MEMBERS + 1)) > MAX_MEMBERS
+    except OSError:
+        return False  # such as a group in an archive
+
+
 def zarr_arrays(path: Path) -> list[str]:
     """Return the arrays in a folder, at most twenty, down to the third level."""
-    arrays = []
+    arrays: list[str] = []
     for depth in ("*", "*/*", "*/*/*"):
+        if len(arrays) >= MAX_CHOICES:
+            break
         for folder in sorted(path.glob(depth)):
+            check_time(f"{len(arrays)} arrays")
+            if len(arrays) >= MAX_CHOICES:
+                break
             metadata = folder / "zarr.json"
             if path_exists(folder / ".zarray") or (
                 is_regular_file(metadata) and b'"array"' in read_bytes(metadata)
             ):
                 arrays.append(folder.relative_to(path).as_posix())
-    return arrays[:20]
+    return arrays

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.explain.settings import ExplainSettings
+from napari_quac.large_files import time_limit
 from napari_quac.live.explanation_status import UNKNOWN, ExplanationStatus
 from napari_quac.live.identity import other_networks
 from napari_quac.live.sample_columns import SampleIndex
@@ -130,6 +131,8 @@ def open_explanations(folder: Path) -> OpenReport:
     ------
     DataError
         If the folder is none of these.
+    LargeFileError
+        If reading it takes longer than five seconds, and the user has to agree.
     """
     from napari_quac.reports.opening import open_report
     from napari_quac.reports.store import ExplanationStore
@@ -137,7 +140,8 @@ def open_explanations(folder: Path) -> OpenReport:
 
     if is_regular_file(folder / INFO):
         store = ExplanationStore.open(folder)
-        return report_of_store(store, list(store.entries()))
+        with time_limit(folder):
+            return report_of_store(store, list(store.entries()))
     return OpenReport(open_report(folder), folder)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_quac.data.links import require_inside
 from napari_quac.errors import DataError
+from napari_quac.large_files import check_time, time_limit
 from napari_quac.reading import WRONG_KINDS, is_regular_file, path_exists, read_json
 from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.report import Report
@@ -82,13 +83,20 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     ------
     DataError
         If there is no report, or ``re_root`` is given for a report that does not need it.
+    LargeFileError
+        If reading it takes longer than five seconds, and the user has to agree.
     """
-    from napari_quac.reports.quac_read import read_quac_reports
-    from napari_quac.reports.store import ExplanationStore
-
     path = Path(path).expanduser()
     if not path_exists(path):
         raise DataError(f"There is no '{path}'. Check the path.")
+    with time_limit(path):
+        return _open_report(path, re_root)
+
+
+def _open_report(path: Path, re_root: tuple[str, str] | None) -> Report:
+    from napari_quac.reports.quac_read import read_quac_reports
+    from napari_quac.reports.store import ExplanationStore
+
     index = find_index(path)
     if index is None:
         return read_quac_reports(path, re_root)
@@ -151,6 +159,7 @@ def read_explain_folder(folder: Path) -> Report:
 
 def _entries(folder: Path, record: Mapping[str, Any], classes: Sequence[str]) -> list[ReportEntry]:
     """Return the entries of a record; the first records held neither predictions nor label."""
+    check_time()
     class_folder = str(record["id"]).split("/", 1)[0]
     label = class_folder if class_folder in classes else None
     record = {"predictions": {}, "true_class": label, **record}

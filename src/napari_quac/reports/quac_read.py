@@ -22,11 +22,11 @@ from napari_quac.data.image_file import read_array, read_image
 from napari_quac.data.links import ALLOWED_FOLDERS, is_elsewhere, is_inside
 from napari_quac.errors import DataError, one_line
 from napari_quac.explain.score import quac_score
+from napari_quac.large_files import check_time
 from napari_quac.reading import WRONG_KINDS, is_folder, is_regular_file
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.quac_json import QuacFile, read_quac_file
 from napari_quac.reports.report import Report
-from napari_quac.stepwise import check_canceled
 
 T = TypeVar("T")
 
@@ -52,9 +52,10 @@ def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
     problems : list of str
         One sentence for each damaged file.
     """
-    files, problems = [], []
+    files: list[QuacFile] = []
+    problems: list[str] = []
     for place in [path] if is_regular_file(path) else files_below(path, (".json",)):
-        check_canceled()
+        check_time(f"{len(files)} reports")
         try:
             file = read_quac_file(place)
         except DataError as error:
@@ -101,6 +102,7 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     n_read = n_repeated = n_different = 0
     for file in files:
         for number, record in file.results.items():
+            check_time(f"{len(entries)} explanations")
             n_read += 1
             try:
                 entry = _entry(file, number, labels[file.path, _method(file, record)], moved)

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
+from napari_quac.large_files import check_time
 from napari_quac.reading import WRONG_KINDS, is_regular_file, parse_json, path_exists, read_bytes
 from napari_quac.reports import task_images
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
@@ -268,7 +269,8 @@ class ExplanationStore:
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield key and record of all readable records; the others are listed in ``damaged``."""
-        for key in self.keys():
+        for number, key in enumerate(self.keys()):
+            check_time(f"{number} records")
             try:
                 yield key, self.record(key)
             except DataError as error:
