@@ -62,6 +62,10 @@ class OpenReport:
             entries.setdefault(entry.sample_id, []).append(entry)
         return entries
 
+    def sort_entries(self) -> None:
+        """Fill :attr:`by_sample` in advance."""
+        self.__dict__["by_sample"] = self.by_sample
+
     def load(self) -> OpenReport:
         """Return the report itself, as a source of reports does."""
         return self
