@@ -401,6 +401,17 @@ def with_regions(desk: Desk) -> None:
     desk.wait(lambda: desk.dock.results.regions, "the regions")
 
 
+def unmeasured(desk: Desk) -> None:
+    """Explain a sample whose regions have not been measured."""
+    desk.use_explained()
+    desk.dock.regions.set_open(False)
+    desk.dock.morphometry.set_open(False)
+    unexplained(desk)
+    explain(desk)
+    desk.wait(lambda: is_explained(desk), "an explanation")
+    desk.wait(lambda: desk.is_idle, "rest")
+
+
 def open_regions(desk: Desk) -> None:
     desk.dock.stages.show_stage("explore")
     desk.dock.regions.set_open(True)
@@ -565,7 +576,7 @@ WORKS: dict[str, Work] = {
     ),
     "exaggerate": Work(exaggerate, Desk.use_explained, 1, has("exaggeration")),
     "write path and animation": Work(save_path, with_empty_folder, 1.5, has_files("path")),
-    "measure regions": Work(open_regions, Desk.use_explained, 1.5, has("regions")),
+    "measure regions": Work(open_regions, unmeasured, 1.5, has("regions")),
     "export regions": Work(export_regions, with_regions, 0.7, has_files("regions")),
     "save a plan": Work(save_plan, Desk.use_images, 0.7, has_files("plan")),
     "slide side by side": Work(side_by_side, exaggerated, 1),

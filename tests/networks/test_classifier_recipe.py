@@ -408,6 +408,20 @@ def test_lack_of_memory_in_a_trial_is_no_fault_of_the_file(tmp_path: Path, form:
     assert n_told
 
 
+def test_a_failing_trial_of_the_right_size_states_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    torch.save(vgg().state_dict(), path)
+
+    def fail(module: nn.Module, inputs: Any) -> None:
+        raise RuntimeError("the kernel is missing")
+
+    with register_module_forward_pre_hook(fail):
+        with pytest.raises(
+            CheckpointError, match=r"fails for images of .* \(the kernel is missing"
+        ):
+            ClassifierRecipe(path).load("cpu")
+
+
 def test_guessed_size_gives_way_to_that_of_the_images(tmp_path: Path) -> None:
     # 50 pixels halved three times leave 6 positions, as 48 do
     path = script(Vgg(1, [(4,), (4,), (4,)], [8, 3], (50, 50)), tmp_path / "c.pt")

@@ -10,6 +10,7 @@ from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.device import memory_errors
 from napari_quac.networks.fast_inference import RUN_ERRORS
+from napari_quac.networks.run_errors import read_run_error, short_text
 from napari_quac.networks.trial import Trial
 
 TRIAL_SIDE = 64  # pixels, where any size will do: a fraction of a second for every architecture
@@ -48,7 +49,7 @@ def try_layout(
         with torch.inference_mode(), memory_errors(name):
             outputs = module(2 * noise - 1)
     except RUN_ERRORS as error:
-        raise CheckpointError(_size_sentence(layout, name, trial_size)) from error
+        raise CheckpointError(_error_sentence(layout, name, trial_size, error)) from error
     if not torch.isfinite(outputs).all():
         raise CheckpointError(
             f"'{name}' returns NaN or infinity for noise images. Choose an earlier file."
@@ -66,10 +67,15 @@ def try_layout(
     )
 
 
-def _size_sentence(layout: Layout, name: str, size: tuple[int, ...]) -> str:
+def _error_sentence(layout: Layout, name: str, size: tuple[int, ...], error: Exception) -> str:
     images = "volumes" if len(size) == 3 else "images"
     if layout.image_size is not None:
+        is_fitting = size == layout.image_size
         needed = f"takes {images} of {extent(layout.image_size)}"
     else:
+        is_fitting = min(size) >= layout.smallest_size
         needed = f"takes {images} of at least {layout.smallest_size} along each axis"
+    if is_fitting:
+        text = short_text(read_run_error(error).text)
+        return f"'{name}' fails for {images} of {extent(size)} ({text}). Choose another file."
     return f"'{name}' {needed}, not of {extent(size)}. Give another image size, or none."
