@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @slots
 class LinkOpening(QObject):
-    """Reads what is entered as a volume; nothing is contacted but the file with a state.
+    """Opener of the entered volume, which contacts only the file with a state.
 
     Parameters
     ----------
