@@ -19,8 +19,10 @@ from qtpy.QtWidgets import QApplication, QMenu
 pytest.importorskip("tensorstore")
 
 from napari_quac.data.place import Transform
+from napari_quac.data.remote import access
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.link import read_link
+from napari_quac.data.remote.sign_in import allow_sign_in
 from napari_quac.data.volume import Level, Volume
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.data.volume_points_recipe import VolumePointsRecipe
@@ -347,3 +349,21 @@ def test_an_earlier_session_asks_before_its_machine_is_contacted(
     card.yes_button.click()
     wait(lambda: isinstance(dock.results.loaded_samples, VolumePoints))
     assert dock.choices.samples == recipe
+
+
+def test_a_bucket_that_is_not_public_is_read_after_signing_in(
+    placed: QuacDock, server: VolumeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", server.url)
+    monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "a-secret")
+    monkeypatch.setattr(access, "_known", {"storage.googleapis.com"})
+    server.needs_account = True
+    enter(placed, "gs://data/em")
+    message = placed.points_panel.message
+    wait(lambda: "is not public" in message.text())
+    assert message.action_button.text() == "Sign in"
+    try:
+        message.action_button.click()
+        wait(lambda: "em (overview)" in placed.viewer.layers)
+    finally:
+        allow_sign_in(False)

@@ -34,6 +34,10 @@ VOLUME_OPTION = """
     --volume FILE|ADDRESS   a volume, of which patches around --points are the samples: a file or
                             folder, or an address such as precomputed://gs://BUCKET/PATH
     """
+SIGN_IN_OPTION = """
+    --sign-in               read buckets that are not public with the accounts of gcloud and aws on
+                            this machine, which are stored nowhere else
+    """
 POINT_OPTIONS = """
     --points FILE           table of the points of --volume
     --patch-size H,W|D,H,W  voxels of a patch [default: 128,128]
@@ -56,6 +60,8 @@ POINT_OPTIONS = """
                             pre_root_id=root_id (default: those with the most in common)
     --group-column NAME     column of the neurons, whose synapses vote; - for none (default: by its
                             name)
+    --match-histogram DIR   training images, to whose gray values those of the volume are matched
+                            by one mapping for all patches, as copies in JPEG have others
     --pixel-size NM ...     pixel size of the samples in nm: one number, or one for each axis of an
                             image (z y x), so that areas and lengths are in units of length
     """
@@ -107,6 +113,7 @@ def _points_recipe(options: argparse.Namespace, image_range: tuple[float, float]
         labels=options.label_table,
         join=_join_columns(options),
         group_column=options.group_column or "",
+        match_histogram=options.match_histogram,
     )
 
 

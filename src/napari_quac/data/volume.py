@@ -58,6 +58,26 @@ class Level:
         """Number of colors of a voxel, without alpha."""
         return min(3, int(self.array.shape[-1])) if self.rgb else 1
 
+    def prefetch(self, start: Sequence[int], stop: Sequence[int]) -> Callable[[], None]:
+        """Request a box of a remote volume, which :meth:`read` waits for; return a cancel function.
+
+        Other volumes are read when they are needed.
+        """
+        request = getattr(self.array, "prefetch", None)
+        cancel: Callable[[], None] = request(self._key(start, stop)) if request else _do_nothing
+        return cancel
+
+    def block_shape(self) -> tuple[int, ...] | None:
+        """Return the voxels of a block of a remote volume; None for other volumes."""
+        if not hasattr(self.array, "prefetch"):
+            return None
+        first = len(self.fixed)
+        return tuple(int(n) for n in self.array.chunks[first : first + self.transform.ndim])
+
+    def _key(self, start: Sequence[int], stop: Sequence[int]) -> tuple[Any, ...]:
+        box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        return (*self.fixed, *box)
+
     def read(self, start: Sequence[int], stop: Sequence[int]) -> NDArray[Any]:
         """Read a box inside of the volume.
 
@@ -70,9 +90,8 @@ class Level:
         DataError
             If it cannot be read.
         """
-        box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
         try:
-            part = self.array[(*self.fixed, *box)]
+            part = self.array[self._key(start, stop)]
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
@@ -93,6 +112,10 @@ class Level:
             return colors
         opaque = 1.0 if colors.dtype.kind == "f" else np.iinfo(colors.dtype).max
         return drop_opaque_alpha(colors, opaque, f"Voxels {start} to {stop}", "RGBA")
+
+
+def _do_nothing() -> None:
+    """Cancel no request: there is none."""
 
 
 class SpatialView:

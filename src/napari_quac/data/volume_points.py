@@ -6,7 +6,7 @@ begins at *center − size / 2 · voxel*, snapped to the closest voxel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,145 +15,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.dataset import Sample, unique_names
+from napari_quac.data.gray_map import GrayMap
 from napari_quac.data.image_file import assumed_range, to_unit_range
+from napari_quac.data.patches import (
+    cut_patch,
+    cut_resampled,
+    patch_offset,
+    reaches_out,
+    resampled_box,
+    resampled_start,
+    z_order,
+)
 from napari_quac.data.place import Place, Transform, grouped_digits
-from napari_quac.data.volume import Level, Volume
+from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, ShapeError
-
-TIE = 1e-6
-"""Voxels; centers this close to halfway between two voxels count as halfway."""
-
-
-def patch_offset(center_voxel: ArrayLike, size: Sequence[int]) -> NDArray[np.int64]:
-    """Return the first voxel of a patch around a center.
-
-    The voxel closest to the center becomes number ``size // 2`` of the patch along each axis, the
-    higher one halfway between two voxels. For even sizes that is *center − size / 2*, snapped to
-    the closest voxel.
-
-    Parameters
-    ----------
-    center_voxel : (…, D) array
-        Position in voxels, where the center of voxel k is k.
-    size : sequence of int
-        Voxels of the patch along each axis.
-
-    Returns
-    -------
-    offset : (…, D) ndarray, int64
-
-    Notes
-    -----
-    An odd size has its middle in a voxel, and *center − size / 2* would lie halfway between two
-    voxels for every center that is a whole number: the smallest rounding error of a table would
-    then move the patch. Half the size is therefore rounded to whole voxels.
-
-    Examples
-    --------
-    >>> patch_offset([7.0, 100.0, 100.0], (1, 128, 127)).tolist()
-    [7, 36, 37]
-    >>> patch_offset([2.5, 99.6], (4, 5)).tolist()
-    [1, 98]
-    """
-    nearest = np.floor(np.asarray(center_voxel, dtype=float) + 0.5 + TIE)
-    return np.asarray(nearest.astype(np.int64) - np.asarray(size, dtype=np.int64) // 2)
-
-
-def reaches_out(offset: ArrayLike, size: Sequence[int], shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Tell which patches (…, D) extend beyond a volume; (…)."""
-    first = np.asarray(offset)
-    out = (first < 0) | (first + np.asarray(size) > np.asarray(shape))
-    return np.asarray(out.any(axis=-1))
-
-
-def cut_patch(
-    level: Level, offset: Sequence[int], size: Sequence[int]
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Read a patch, with zeros outside of the volume.
-
-    Parameters
-    ----------
-    level : Level
-        Only the voxels of the patch are read.
-    offset : sequence of int
-        First voxel along each axis; may be negative.
-    size : sequence of int
-        Voxels along each axis.
-
-    Returns
-    -------
-    values : (C, *size) ndarray
-        Stored numbers.
-    outside : (*size) ndarray of bool, or None
-        Pixels outside of the volume; None if the patch lies inside.
-    """
-    first, shape = np.asarray(offset), np.asarray(level.shape)
-    last = first + np.asarray(size)
-    start, stop = np.clip(first, 0, shape), np.clip(last, 0, shape)
-    if np.array_equal(start, first) and np.array_equal(stop, last):
-        return level.read(first.tolist(), last.tolist()), None
-    values = np.zeros((level.channels, *size), dtype=level.dtype)
-    outside = np.ones(tuple(size), dtype=bool)
-    if (stop > start).all():
-        box = tuple(slice(a, b) for a, b in zip(start - first, stop - first, strict=True))
-        values[(slice(None), *box)] = level.read(start.tolist(), stop.tolist())
-        outside[box] = False
-    return values, outside
-
-
-def cut_resampled(
-    level: Level, center_voxel: Sequence[float], size: Sequence[int], step: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """Read a patch with another voxel size, interpolated linearly.
-
-    Parameters
-    ----------
-    level : Level
-        Only the required voxels are read.
-    center_voxel : sequence of float
-        Position of the center, which is snapped as in :func:`patch_offset`.
-    size : sequence of int
-        Voxels of the patch along each axis.
-    step : sequence of float
-        Voxels of the volume per voxel of the patch. Above 1, a Gaussian of (step − 1) / 2
-        voxels smooths the volume first, against aliasing.
-
-    Returns
-    -------
-    values : (C, *size) ndarray, float64
-    outside : (*size) ndarray of bool, or None
-    """
-    from scipy.ndimage import gaussian_filter, map_coordinates
-
-    start = resampled_start(center_voxel, size, step)
-    sigma = np.maximum((np.asarray(step) - 1) / 2, 0)
-    margin = np.ceil(3 * sigma).astype(int)
-    end = start + (np.asarray(size) - 1) * np.asarray(step)
-    first = np.floor(start + TIE).astype(int) - margin
-    last = np.ceil(end - TIE).astype(int) + 1 + margin
-    raw, raw_outside = cut_patch(level, first.tolist(), (last - first).tolist())
-    axes = [
-        np.clip(s + np.arange(n) * k - f, 0, last_ - f - 1)
-        for s, n, k, f, last_ in zip(start, size, step, first, last, strict=True)
-    ]
-    grid = np.meshgrid(*axes, indexing="ij")
-    channels = [channel.astype(np.float64) for channel in raw]
-    if sigma.any():
-        channels = [gaussian_filter(channel, sigma) for channel in channels]
-    planes = [map_coordinates(channel, grid, order=1) for channel in channels]
-    outside = None
-    if raw_outside is not None:
-        outside = map_coordinates(raw_outside.astype(np.float64), grid, order=1) > 0.5
-    return np.stack(planes), outside
-
-
-def resampled_start(
-    center_voxel: Sequence[float], size: Sequence[int], step: Sequence[float]
-) -> NDArray[np.float64]:
-    """Return the position of voxel 0 of a resampled patch, in voxels of the volume."""
-    nearest = np.floor(np.asarray(center_voxel, dtype=float) + 0.5 + TIE)
-    return np.asarray(nearest - (np.asarray(size) // 2) * np.asarray(step, dtype=float))
-
 
 Outside = Literal["pad", "skip"]
 SAME_SIZE = 0.02
@@ -204,6 +79,9 @@ class VolumePoints:
         The level that is read.
     groups : tuple of str
         Neuron or other group of each point; empty if they are unknown.
+    gray_map : GrayMap or None
+        Mapping of the scaled values, such as to those of the training images; None by default. The
+        padding of patches that extend beyond the volume is not mapped.
     further_assumptions : tuple of Assumption
         About the table of the points, and values that were chosen for the user; empty by default.
 
@@ -243,6 +121,7 @@ class VolumePoints:
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
         self.groups: tuple[str, ...] = ()
+        self.gray_map: GrayMap | None = None
         self.further_assumptions: tuple[Assumption, ...] = ()
         self.size = tuple(int(n) for n in size)
         self.level = volume.level_for(voxel_size)
@@ -276,6 +155,11 @@ class VolumePoints:
         name = self.sample_id(index)
         values, outside, offset, placed = self._cut(index)
         image = self._scaled(values, outside, name)
+        if self.gray_map is not None:
+            padding = image[:, outside] if outside is not None else None
+            image = self.gray_map.apply(image)
+            if padding is not None:
+                image[:, outside] = padding
         n_hidden = _n_hidden(self.size)
         image = np.ascontiguousarray(image.reshape((len(image), *self.size[n_hidden:])))
         return Sample(
@@ -293,6 +177,7 @@ class VolumePoints:
                 self.center_world(index),
                 level=self.volume.level_number(self.level),
                 metadata_sha256=self.volume.metadata_sha256,
+                gray_map=self.gray_map.nodes if self.gray_map is not None else (),
             ),
         )
 
@@ -341,6 +226,11 @@ class VolumePoints:
         index = int(self._order[row]) if 0 <= row < len(self._order) else -1
         return index if index >= 0 else None
 
+    def whole_patches(self) -> NDArray[np.int64]:
+        """Return the indices of samples whose patch lies inside of the volume."""
+        voxels = self.level.transform.to_voxel(self._centers[self.rows])
+        return np.flatnonzero(~reaches_out(*self._box(voxels), self.level.shape))
+
     def size_mismatch(self) -> str:
         """Return a warning if the voxel sizes of volume and network differ, else ``""``.
 
@@ -357,6 +247,39 @@ class VolumePoints:
             f"The voxels have {_sizes(sizes)} {unit}, but the network was trained with "
             f"{_sizes(self.voxel_size)} {unit}. Turn on Resample, or correct the size."
         )
+
+    @property
+    def can_prefetch(self) -> bool:
+        """True if the volume lies on another machine."""
+        return self.level.block_shape() is not None
+
+    def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
+        """Request patches; see :class:`~napari_quac.data.dataset.Prefetching`."""
+        cancels = []
+        for index in indices:
+            center = self.level.transform.to_voxel(self._centers[int(self.rows[index])])
+            if self.step is None:
+                first, size = patch_offset(center, self.size), np.asarray(self.size)
+            else:
+                first, size = resampled_box(center.tolist(), self.size, self.step)
+            start, stop = (np.clip(edge, 0, self.level.shape) for edge in (first, first + size))
+            if (stop > start).all():
+                cancels.append(self.level.prefetch(start.tolist(), stop.tolist()))
+
+        def cancel() -> None:
+            for function in cancels:
+                function()
+
+        return cancel
+
+    def reading_order(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort samples of remote volumes so that those of one block follow each other."""
+        blocks = self.level.block_shape()
+        if blocks is None:
+            return indices
+        voxels = self.level.transform.to_voxel(self._centers[self.rows[indices]])
+        numbers = np.maximum(np.asarray(voxels) // np.asarray(blocks), 0).astype(np.uint64)
+        return indices[np.argsort(z_order(numbers), kind="stable")]
 
     def take(self, indices: Sequence[int]) -> VolumePoints:
         """Return a dataset of some of the samples, in that order."""

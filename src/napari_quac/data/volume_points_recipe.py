@@ -15,6 +15,7 @@ from napari_quac.data.coordinate_reading import (
     count_readings,
     table_box,
 )
+from napari_quac.data.gray_map import GrayMap, match_to_images
 from napari_quac.data.remote.address import Address, Location
 from napari_quac.data.tables.column_names import (
     CLASS,
@@ -86,6 +87,11 @@ class VolumePointsRecipe:
     volume_sha256 : str
         SHA-256 of the description of a volume on another machine, which must not change; empty
         for any.
+    match_histogram : Path or None
+        Training images, whose gray values those of the volume are matched to, by one mapping for
+        all patches; see :mod:`~napari_quac.data.gray_map`.
+    gray_map : tuple of (float, float)
+        Nodes of that mapping, as computed before; empty to compute them.
     """
 
     volume: Location
@@ -113,6 +119,8 @@ class VolumePointsRecipe:
     join: tuple[str, ...] = ()
     group_column: str = ""
     volume_sha256: str = ""
+    match_histogram: Path | None = None
+    gray_map: tuple[tuple[float, float], ...] = ()
 
     def resolved(self, points: VolumePoints) -> VolumePointsRecipe:
         """Return the recipe with what was found about the volume, for a plan.
@@ -124,7 +132,8 @@ class VolumePointsRecipe:
         """
         volume = points.volume
         place = volume.path if isinstance(volume.path, Address) else self.volume
-        return replace(self, volume=place, volume_sha256=volume.metadata_sha256)
+        grays = points.gray_map.nodes if points.gray_map is not None else ()
+        return replace(self, volume=place, volume_sha256=volume.metadata_sha256, gray_map=grays)
 
     def load(self) -> VolumePoints:
         """Open volume and table.
@@ -185,7 +194,26 @@ class VolumePointsRecipe:
             ),
             *(Assumption("labels", sentence) for sentence in label_facts),
         )
+        self._match_grays(points)
         return points
+
+    def _match_grays(self, points: VolumePoints) -> None:
+        """Map the gray values to those of the training images, and state it."""
+        if self.gray_map:
+            points.gray_map = GrayMap(self.gray_map)
+        elif self.match_histogram is not None:
+            points.gray_map = match_to_images(points, self.match_histogram)
+        if points.gray_map is None:
+            return
+        images = f" in '{self.match_histogram.name}'" if self.match_histogram is not None else ""
+        nodes = points.gray_map.nodes
+        sentence = (
+            f"The gray values are changed: one mapping for all patches matches their histogram to "
+            f"the training images{images} ({nodes[0][0]:.3g} to {nodes[-1][0]:.3g} become "
+            f"{nodes[0][1]:.3g} to {nodes[-1][1]:.3g})."
+        )
+        matched = Assumption("image range", sentence)
+        points.further_assumptions = (*points.further_assumptions, matched)
 
     def _read_table(self, volume: Volume) -> PointTable:
         """Read the rows inside of the volume that fulfill the conditions."""

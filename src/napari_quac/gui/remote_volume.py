@@ -138,6 +138,7 @@ class RemoteVolumes(QObject):
 
     def _on_index(self, index: int | None) -> None:
         self._later.stop()
+        self._controller.stop(AROUND_SLOT)  # its requests would delay those of the patch
         dataset = self._current()
         if index is not None and dataset is not None and isinstance(dataset.volume.path, Address):
             self._later.start()

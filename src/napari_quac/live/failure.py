@@ -18,6 +18,7 @@ ACTIONS: Mapping[str, str] = {
     "use_own_points": "Use them",
     "resume": "Resume",
     "read_large": "Read it",
+    "sign_in": "Sign in",
 }
 """Buttons inside of messages; :meth:`napari_quac.live.session.Session.perform` performs them."""
 

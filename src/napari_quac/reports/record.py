@@ -170,6 +170,7 @@ def _volume_record(sample: Sample) -> dict[str, Any]:
             "offset": plain(place.offset),
             "size": plain(place.size),
             "center_world": plain(place.center_world),
+            **({"gray_map": plain(place.gray_map)} if place.gray_map else {}),
         }
     }
 

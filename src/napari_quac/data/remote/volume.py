@@ -14,9 +14,10 @@ from typing import Any
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import Transform
-from napari_quac.data.remote.access import list_names, read_description
+from napari_quac.data.remote.access import read_description
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.array import DTYPES, RemoteArray
+from napari_quac.data.remote.listing import list_names
 from napari_quac.data.volume import Level, Volume, check_channel
 from napari_quac.data.volume_layout import (
     choice_error,

@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from superqt.utils import signals_blocked
 
 from napari_quac.data.remote.address import Address
+from napari_quac.data.remote.sign_in import sign_in
 from napari_quac.data.tables.column_names import CLASS
 from napari_quac.data.tables.hdf5_annotations import has_annotations
 from napari_quac.data.tables.point_table import PointTable
@@ -76,6 +77,7 @@ class PointsPanel(Section):
         self._viewer, self._sync = viewer, sync
         self._choices, self._results, self._controller = choices, results, controller
         self._remote = RemoteVolumes(viewer, choices, controller, lambda: sync.dataset, self)
+        self._refused: Path | Address | None = None
         self._label_column = ""
         self._own_points: Path | None = None
         self.table: PointTable | None = None
@@ -170,6 +172,7 @@ class PointsPanel(Section):
                 self.array_row.offer_arrays(path, error.names)
                 self._show_note(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
             else:
+                self._refused = path
                 self._on_failed(error)
 
         def read() -> Volume:
@@ -413,6 +416,9 @@ class PointsPanel(Section):
     def _on_requested(self, action: str) -> None:
         if action == "use_points":
             self.use_points()
+        elif action == "sign_in" and isinstance(self._refused, Address):
+            sign_in(self._refused)
+            self.open_volume(self._refused)
         elif action == USE_OWN_POINTS and self._own_points is not None:
             self.table_field.show_path(self._own_points)
             self.open_table(self._own_points)
