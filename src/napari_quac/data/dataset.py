@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -188,3 +188,19 @@ def evenly_spaced(total: int, n: int | None) -> list[int]:
     if n is None or n >= total:
         return list(range(total))
     return sorted({round(i * (total - 1) / max(1, n - 1)) for i in range(n)})
+
+
+def unique_names(ids: Sequence[str]) -> list[str]:
+    """Return unique names; empty ones become the numbers of their points."""
+    names = [str(name) or f"point {row}" for row, name in enumerate(ids)]
+    if len(set(names)) == len(names):
+        return names
+    used, counts = set(names), Counter[str]()
+    for row, name in enumerate(names):
+        counts[name] += 1
+        if counts[name] > 1:
+            while f"{name} #{counts[name]}" in used:
+                counts[name] += 1
+            names[row] = f"{name} #{counts[name]}"
+            used.add(names[row])
+    return names

@@ -6,7 +6,6 @@ begins at *center − size / 2 · voxel*, snapped to the closest voxel.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.dataset import Sample
+from napari_quac.data.dataset import Sample, unique_names
 from napari_quac.data.gray_map import GrayMap
 from napari_quac.data.image_file import assumed_range, to_unit_range
 from napari_quac.data.patches import (
@@ -129,7 +128,7 @@ class VolumePoints:
         self.voxel_size = tuple(float(v) for v in voxel_size) if voxel_size is not None else None
         self.step = self._step() if resample else None
         self._centers, self._labels = centers, labels
-        self._ids = _unique_names(ids) if ids is not None else None
+        self._ids = unique_names(ids) if ids is not None else None
         inside = volume.is_inside(volume.finest.transform.to_voxel(centers))
         keep = inside.copy()
         if outside == "skip":
@@ -336,22 +335,6 @@ class VolumePoints:
             )
         volume = f"'{self.volume.name}' ({_sizes(self.volume.finest.shape)} voxels)"
         return f"0 of {n_points} inside of {volume}. Check unit and axis order."
-
-
-def _unique_names(ids: Sequence[str]) -> list[str]:
-    """Return unique names; empty ones become the numbers of their points."""
-    names = [str(name) or f"point {row}" for row, name in enumerate(ids)]
-    if len(set(names)) == len(names):
-        return names
-    used, counts = set(names), Counter[str]()
-    for row, name in enumerate(names):
-        counts[name] += 1
-        if counts[name] > 1:
-            while f"{name} #{counts[name]}" in used:
-                counts[name] += 1
-            names[row] = f"{name} #{counts[name]}"
-            used.add(names[row])
-    return names
 
 
 def _n_hidden(size: Sequence[int]) -> int:

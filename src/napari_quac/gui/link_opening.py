@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @slots
 class LinkOpening(QObject):
-    """Reading of what is entered as a volume; only the file with a state is contacted.
+    """Opener of the entered volume, which contacts only the file with a state.
 
     Parameters
     ----------
