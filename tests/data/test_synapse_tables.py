@@ -554,7 +554,7 @@ def test_annotations_elsewhere_are_refused(tmp_path: Path) -> None:
 def test_damaged_packed_text_and_names_of_databases_are_refused(tmp_path: Path) -> None:
     content = gzip.compress(b"id,x,y,z\n1,2,3,4\n\xff\n" * 5000)
     (tmp_path / "a.csv.gz").write_bytes(content[:-4] + b"\0\0\0\0")
-    with pytest.raises(DataError, match="UTF-8|cannot be read"):
+    with pytest.raises(DataError, match=r"UTF-8|cannot be read"):
         read_point_table(tmp_path / "a.csv.gz")
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE tables (id, x, y, z, labels)")

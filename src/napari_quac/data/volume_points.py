@@ -27,7 +27,7 @@ from napari_quac.data.patches import (
     resampled_start,
     z_order,
 )
-from napari_quac.data.place import Place, grouped_digits
+from napari_quac.data.place import Place, Transform, grouped_digits
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, ShapeError
 
@@ -153,19 +153,8 @@ class VolumePoints:
         return (*self.volume.assumptions, *assumed, *self.further_assumptions)
 
     def __getitem__(self, index: int) -> Sample:
-        row = int(self.rows[index])
-        transform = self.level.transform
-        center = transform.to_voxel(self._centers[row])
         name = self.sample_id(index)
-        if self.step is None:
-            offset = patch_offset(center, self.size)
-            values, outside = cut_patch(self.level, offset.tolist(), self.size)
-            placed = transform.at(offset.tolist())
-        else:
-            start = resampled_start(center.tolist(), self.size, self.step)
-            values, outside = cut_resampled(self.level, center.tolist(), self.size, self.step)
-            offset = np.floor(start).astype(np.int64)
-            placed = transform.at(start.tolist(), self.step)
+        values, outside, offset, placed = self._cut(index)
         image = self._scaled(values, outside, name)
         if self.gray_map is not None:
             padding = image[:, outside] if outside is not None else None
@@ -193,6 +182,25 @@ class VolumePoints:
             ),
         )
 
+    def stored_patch(self, index: int) -> NDArray[Any]:
+        """Return the numbers of a patch as they are stored; (C, *size)."""
+        return self._cut(index)[0]
+
+    def _cut(
+        self, index: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None, NDArray[np.int64], Transform]:
+        """Return stored numbers, pixels outside of the volume, first voxel, and place."""
+        transform = self.level.transform
+        center = transform.to_voxel(self._centers[int(self.rows[index])])
+        if self.step is None:
+            offset = patch_offset(center, self.size)
+            values, outside = cut_patch(self.level, offset.tolist(), self.size)
+            return values, outside, offset, transform.at(offset.tolist())
+        start = resampled_start(center.tolist(), self.size, self.step)
+        values, outside = cut_resampled(self.level, center.tolist(), self.size, self.step)
+        placed = transform.at(start.tolist(), self.step)
+        return values, outside, np.floor(start).astype(np.int64), placed
+
     def sample_id(self, index: int) -> str:
         """Return the id of a point, or its number, counted from 0."""
         row = int(self.rows[index])
@@ -209,6 +217,10 @@ class VolumePoints:
     def center_world(self, index: int) -> tuple[float, ...]:
         """Return the world position of a sample's point."""
         return tuple(self._centers[int(self.rows[index])].tolist())
+
+    def centers_world(self) -> NDArray[np.float64]:
+        """Return the world positions of the points of all samples; (n, D)."""
+        return np.asarray(self._centers[self.rows])
 
     def index_of(self, row: int) -> int | None:
         """Return the index of the sample of a point; None if there is none."""

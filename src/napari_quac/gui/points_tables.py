@@ -8,7 +8,10 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_quac.data.coordinate_reading import count_readings
+from napari_quac.data.remote.public_data import PublicData
 from napari_quac.data.tables import point_table
+from napari_quac.data.tables.column_names import guess_table_columns
 from napari_quac.data.tables.join import Join, join_labels
 from napari_quac.data.tables.point_table import PointTable, read_head
 from napari_quac.data.tables.row_filter import RowFilter
@@ -71,6 +74,8 @@ class PointTables(QObject):
 
     opened = Signal(object)
     """A LabeledTable."""
+    usual_resolution: tuple[float, ...] | None
+    """Nanometers along z, y, x of one unit in tables of the volume, where they state none."""
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class PointTables(QObject):
         self._controller, self._rows_box, self._table_box = controller, rows_box, table_box
         self._volume, self._failed = volume, failed
         self._path: Path | None = None
+        self.usual_resolution: tuple[float, ...] | None = None
         rows_box.changed.connect(self.read)
         rows_box.labels_changed.connect(self.read)
 
@@ -93,6 +99,11 @@ class PointTables(QObject):
         self._path = path
         self._rows_box.reset()
         self.read()
+
+    @slot
+    def use_data_set(self, data_set: PublicData | None) -> None:
+        """Read further tables with the unit that is usual for the volume."""
+        self.usual_resolution = data_set.coordinates if data_set is not None else None
 
     @slot
     def read(self) -> None:
@@ -106,6 +117,7 @@ class PointTables(QObject):
             self._failed(error)
             return
         site, allows_all = self._table_box.site, self._rows_box.allows_all
+        usual = self.usual_resolution
 
         def read() -> LabeledTable:
             if allows_all:
@@ -114,7 +126,7 @@ class PointTables(QObject):
                 head, n_rows = read_head(path)
                 if (n_rows or 0) > point_table.MANY_ROWS:
                     return LabeledTable(head, n_rows=n_rows or 0)
-            return read_labeled(path, rows, volume, site, join)
+            return read_labeled(path, rows, volume, site, join, usual)
 
         self._controller.run("table", "reading the table", read, self._on_read, self._failed)
 
@@ -127,7 +139,12 @@ class PointTables(QObject):
 
 
 def read_labeled(
-    path: Path, rows: RowFilter, volume: Volume | None, site: str, join: Join | None
+    path: Path,
+    rows: RowFilter,
+    volume: Volume | None,
+    site: str,
+    join: Join | None,
+    usual_resolution: tuple[float, ...] | None = None,
 ) -> LabeledTable:
     """Read rows of a table, and their labels from a second one.
 
@@ -136,7 +153,9 @@ def read_labeled(
     DataError
         If the table cannot be read, or no row fulfills the filter.
     """
-    table = read_points_inside(path, rows, volume, site=site)
+    table = read_points_inside(path, rows, volume, site=site, usual_resolution=usual_resolution)
+    if usual_resolution and volume is not None and not _fits(table, volume, site):
+        table = read_points_inside(path, rows, volume, site=site)
     if join is None:
         return LabeledTable(table)
     values: tuple[str, ...] = ()
@@ -148,3 +167,12 @@ def read_labeled(
     name = f"{joined.join.value} ({join.path.name})"
     labeled = table.with_column(name, joined.texts, joined.sentence())
     return LabeledTable(labeled, name, joined.join.value, values)
+
+
+def _fits(table: PointTable, volume: Volume, site: str) -> bool:
+    """Return True unless a conversion to nm puts all points outside of the volume."""
+    columns = guess_table_columns(table, volume.ndim, site).coordinates
+    if not table.factors or len(columns) != volume.ndim:
+        return True
+    readings = count_readings(table.positions(columns)[0], volume)
+    return any(entry.n_inside for entry in readings if entry.reading.unit == "nm")

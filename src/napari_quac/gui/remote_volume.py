@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_quac.data.place import NM_PER_UNIT
 from napari_quac.data.remote.address import Address
-from napari_quac.data.remote.link import Link, read_link, state_address
+from napari_quac.data.remote.link import AnnotationLayer, Link, read_link, state_address
 from napari_quac.data.remote.overview import Part, read_neighborhood, read_overview
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points import VolumePoints
@@ -25,6 +25,7 @@ from napari_quac.gui.source_layers import ADDED
 from napari_quac.gui.volume_reader import layer_look
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.point_samples import GROUP_COLUMN
 from napari_quac.networks.consent import hosts_in, trust
 from napari_quac.stepwise import Steps
 
@@ -120,7 +121,11 @@ class RemoteVolumes(QObject):
             problems = [image.problem for image in link.images] or ["It shows no image."]
             failed(DataError(f"Nothing in the link can be opened. {' '.join(problems)}"))
 
-        trust(hosts_in(*state_address(text)))  # named by the user
+        try:
+            trust(hosts_in(*state_address(text)))  # named by the user
+        except DataError as error:
+            failed(error)
+            return
         self._controller.run(SLOT, "reading the link", lambda: read_link(text), done, failed)
 
     def _add(self, volume: Volume, part: Part, name: str) -> Any:
@@ -174,10 +179,16 @@ def add_annotations(viewer: Any, link: Link | None, volume: Volume, image: Any) 
         added = viewer.add_points(
             volume.finest.transform.to_voxel(world),
             name=layer.name,
-            features={"id": layer.ids, "description": layer.descriptions},
+            features=features_of(layer),
             metadata={ADDED: True},
             **placement_of(image),
             **point_look(volume),
         )
         names.append(str(added.name))
     return names
+
+
+def features_of(layer: AnnotationLayer) -> dict[str, tuple[str, ...]]:
+    """Return the columns of annotations: ids, texts, neurons and properties."""
+    features = {**layer.properties, "id": layer.ids, "description": layer.descriptions}
+    return {**features, GROUP_COLUMN: layer.segments} if layer.segments else features

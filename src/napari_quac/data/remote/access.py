@@ -108,6 +108,13 @@ def context() -> Any:
     })  # fmt: skip
 
 
+def n_bytes_read() -> int:
+    """Return the number of bytes that this process has received through tensorstore."""
+    metrics = tensorstore().experimental_collect_matching_metrics("/tensorstore/kvstore/")
+    counters = [metric for metric in metrics if metric["name"].endswith("/bytes_read")]
+    return sum(int(value["value"]) for metric in counters for value in metric["values"])
+
+
 def _s3_endpoint() -> str:
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     return next((os.environ[name] for name in names if os.environ.get(name)), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,12 @@ def public_data(own: Path | None = None) -> list[PublicData]:
     entries = _read(path) if is_regular_file(path) else []
     names = {entry.name for entry in entries}
     return [*entries, *(entry for entry in _read(LIST) if entry.name not in names)]
+
+
+def data_set_of(address: Address, entries: Sequence[PublicData]) -> PublicData | None:
+    """Return the data set whose image is at an address, in whatever form that is written."""
+    place = address.of_kind("")
+    return next((entry for entry in entries if entry.image.of_kind("") == place), None)
 
 
 def own_list() -> Path:

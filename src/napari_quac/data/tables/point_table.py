@@ -210,6 +210,7 @@ def read_point_table(
     columns: Sequence[str] = (),
     table: str = "",
     resolution: tuple[float, ...] | None = None,
+    usual_resolution: tuple[float, ...] | None = None,
 ) -> PointTable:
     """Read a table of points.
 
@@ -229,6 +230,8 @@ def read_point_table(
         Table of a database.
     resolution : (z, y, x), optional
         Nanometers of one unit of the coordinates; by default those that the file states.
+    usual_resolution : (z, y, x), optional
+        The same for files that state none, and whose columns name no unit.
 
     Raises
     ------
@@ -260,7 +263,12 @@ def read_point_table(
     points = replace(points, facts=(*file.sentences(), *_selection(rows, found, classes)))
     inexact = getattr(stored, "inexact", ())
     points = replace(points, inexact=frozenset(inexact))
-    points = _with_resolution(points, resolution or _stated_resolution(stored), bool(resolution))
+    stated = _stated_resolution(stored)
+    if resolution is not None or stated is not None or not usual_resolution or guess.unit:
+        source = "as chosen" if resolution else "as the file states"
+        points = _with_resolution(points, resolution or stated, source)
+    else:
+        points = _with_resolution(points, usual_resolution, "as usual for this volume")
     return _with_classes(points, guess.probabilities)
 
 
@@ -332,9 +340,7 @@ def _stated_resolution(file: Any) -> tuple[float, ...] | None:
     return tuple(reversed(x_y_z)) if x_y_z else None
 
 
-def _with_resolution(
-    table: PointTable, z_y_x: tuple[float, ...] | None, is_given: bool
-) -> PointTable:
+def _with_resolution(table: PointTable, z_y_x: tuple[float, ...] | None, source: str) -> PointTable:
     """Return a table whose coordinates are converted to nm."""
     if z_y_x is None:
         return table
@@ -345,7 +351,6 @@ def _with_resolution(
             factors[name] = size
     if not factors:
         return table
-    source = "as chosen" if is_given else "as the file states"
     sizes = " × ".join(f"{size:g}" for size in z_y_x)
     fact = f"The unit of the coordinates is {sizes} nm (z × y × x), {source}."
     return replace(table, factors=factors, facts=(*table.facts, fact))

@@ -9,14 +9,13 @@ from napari.layers import Image, Points
 from qtpy.QtCore import Signal
 from superqt.utils import signals_blocked
 
-from napari_quac.data.remote.address import Address, location
-from napari_quac.data.remote.link import Link, is_link
+from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.sign_in import sign_in
 from napari_quac.data.tables.column_names import CLASS
 from napari_quac.data.tables.hdf5_annotations import has_annotations
 from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
-from napari_quac.errors import DataError, QuacError, SeveralArraysError
+from napari_quac.errors import QuacError, SeveralArraysError
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.input_layers import (
     LayerMenu,
@@ -30,6 +29,7 @@ from napari_quac.gui.input_layers import (
     range_assumption,
     volume_of_layer,
 )
+from napari_quac.gui.link_opening import LinkOpening
 from napari_quac.gui.message import Message
 from napari_quac.gui.panels.points_array_row import ArrayRow
 from napari_quac.gui.panels.points_link_row import LinkRow
@@ -77,7 +77,6 @@ class PointsPanel(Section):
         self._viewer, self._sync = viewer, sync
         self._choices, self._results, self._controller = choices, results, controller
         self._remote = RemoteVolumes(viewer, choices, controller, lambda: sync.dataset, self)
-        self._link: Link | None = None
         self._refused: Path | Address | None = None
         self._label_column = ""
         self._own_points: Path | None = None
@@ -86,6 +85,7 @@ class PointsPanel(Section):
         self._build_points()
         self._build_patch()
         self._build_end()
+        self.links = LinkOpening(self, self._remote, controller, self._on_failed)
         results.events.loaded_classifier.connect(self._on_classifier)
         results.events.loaded_samples.connect(self._show_summary)
         sync.note.connect(self._show_note)
@@ -101,7 +101,7 @@ class PointsPanel(Section):
     @slot
     def use_points(self) -> None:
         """Make samples of the chosen points, or show why this is not possible."""
-        self._clear_message()
+        self.clear_message()
         image = self.volume_menu.layer
         if image is None:
             self.message.show_message("Choose an image layer, or open a volume, first.", "bad")
@@ -148,7 +148,7 @@ class PointsPanel(Section):
         """Open a volume as a lazy layer, or the overview of one on another machine."""
         from napari_quac.data.volume_file import open_volume
 
-        self._clear_message()
+        self.clear_message()
 
         def opened(volume: Volume, layer: Any, has_points: bool = False) -> None:
             self.volume_menu.choose(layer.name)
@@ -157,9 +157,9 @@ class PointsPanel(Section):
                 text = f"'{path.name}' also holds points (annotations)."
                 self.message.show_message(text, "note", USE_OWN_POINTS)
             self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
-            for name in add_annotations(self._viewer, self._link, volume, layer):
+            for name in add_annotations(self._viewer, self.links.link, volume, layer):
                 self.points_menu.choose(name)
-            self._link = None
+            self.links.link = None
 
         def read_lazily(outcome: tuple[Volume, bool]) -> None:
             volume, has_points = outcome
@@ -187,27 +187,15 @@ class PointsPanel(Section):
                 read_lazily, failed,
             )  # fmt: skip
 
-    def open_link(self, text: str) -> None:
-        """Show the images of a Neuroglancer link, or open the volume at an address."""
-        self._clear_message()
-
-        self._remote.read_link(text, self.link_row.show_link, self._on_failed)
-
-    @slot
-    def _open_image(self, address: Address, link: Link) -> None:
-        """Open an image of a link, and add the points of the link to it."""
-        self._link = link
-        self.open_volume(address)
-
     def open_table(self, path: Path) -> None:
         """Read a table of coordinates and show how it is interpreted."""
-        self._clear_message()
+        self.clear_message()
         self._tables.open(path)
 
     @slot
     def _on_table(self, found: LabeledTable) -> None:
         self.table, self._label_column = found.table, found.label_column
-        self._clear_message()
+        self.clear_message()
         self.set_open(True)
         self.points_menu.set_more({TABLE: f"table {found.table.name}"})
         self.points_menu.choose(TABLE)
@@ -252,9 +240,7 @@ class PointsPanel(Section):
         ui.connect(
             self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
         )
-        self.volume_field.picked.connect(self._on_volume_path)
         self.array_row.picked.connect(self.open_volume)
-        self.link_row.opened.connect(self._open_image)
 
     def _build_points(self) -> None:
         self.points_menu = LayerMenu(
@@ -269,6 +255,7 @@ class PointsPanel(Section):
             self,
         )  # fmt: skip
         ui.connect(self._on_table, self._tables.opened)
+        self.link_row.data_set_changed.connect(self._tables.use_data_set)
         self.label_menu = ui.menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
         ui.narrow(self.label_menu)
         self.add(
@@ -303,19 +290,6 @@ class PointsPanel(Section):
             ui.flow(self.use_button, self.explain_check, self.details_button, spacing=8),
             self.message,
         )
-
-    def _on_volume_path(self, text: str) -> None:
-        self.array_row.clear()
-        self.link_row.clear()
-        if is_link(text):
-            self.open_link(text)
-            return
-        try:
-            place = location(text)
-        except DataError as error:
-            self.message.show_message(str(error), "bad")
-            return
-        self.open_volume(place if isinstance(place, Address) else place.expanduser())
 
     # making samples
 
@@ -430,7 +404,8 @@ class PointsPanel(Section):
     def _on_failed(self, error: BaseException) -> None:
         self._controller.failed.emit(failure("points", "opening the points", error))
 
-    def _clear_message(self) -> None:
+    def clear_message(self) -> None:
+        """Forget what was reported about previous points."""
         self._controller.problems.remove("points")
         self.message.show_message("")
 
