@@ -16,7 +16,7 @@ _buckets: set[tuple[str, str]] = set()
 
 
 class SignInError(DataError):
-    """A bucket is not public, and the user has not asked to sign in."""
+    """Refusal of a bucket that is not public, where the user has not asked to sign in."""
 
     action = "sign_in"
 
