@@ -146,11 +146,11 @@ def open_window(server: Server, centers: NDArray[np.int64]) -> Any:
 
 def measure_clicks(dock: Any, n: int, step: int, n_lines: int) -> None:
     """Select points as a click on them does, until their patches are shown."""
-    durations, index = [], 0
+    durations, processor, index = [], [], 0
     with Watchdog() as watchdog:
         for _ in range(n):
             index += step
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.thread_time()
             dock.session.select_sample(index)
             name = dock.results.loaded_samples.sample_id(index)
 
@@ -165,10 +165,16 @@ def measure_clicks(dock: Any, n: int, step: int, n_lines: int) -> None:
 
             wait(is_shown, 30)
             durations.append(1000 * (time.perf_counter() - started))
+            processor.append(1000 * (time.thread_time() - used))
             rest(0.5)  # looked at
     text = "next point" if step == 1 else "distant point"
     median, most = statistics.median(durations), max(durations)
-    print(f"{text}: to its shown patch, median {median:.0f} ms, largest {most:.0f} ms", flush=True)
+    print(
+        f"{text}: to its shown patch, median {median:.0f} ms, largest {most:.0f} ms; processor "
+        f"time of the window's thread, median {statistics.median(processor):.0f} ms, largest "
+        f"{max(processor):.0f} ms",
+        flush=True,
+    )
     gaps = watchdog.gaps() or [Gap(0, 0, 0)]
     for title, gap in (
         ("longest gap", max(gaps, key=lambda gap: gap.wall)),
@@ -194,6 +200,24 @@ def measure_cancel(dock: Any, server: Server) -> None:
         server.tell("delay 0.02")
         rest(3.0)
     print(f"cancel: {', '.join(f'{ms:.0f}' for ms in durations)} ms", flush=True)
+
+
+def measure_reading(server: Server) -> None:
+    """Read patches far from each other, without a window."""
+    from napari_quac.data.remote.address import Address
+    from napari_quac.data.remote.volume import open_remote
+    from napari_quac.data.volume_points import VolumePoints
+
+    volume = open_remote(Address(f"precomputed://{server.url}/em"))
+    dataset = VolumePoints(volume, scattered(31) * VOXEL_NM, SIZE)
+    _ = dataset[30]  # opens the store
+    durations = []
+    for index in range(30):
+        started = time.perf_counter()
+        _ = dataset[index]
+        durations.append(1000 * (time.perf_counter() - started))
+    median, most = statistics.median(durations), max(durations)
+    print(f"reading a patch: median {median:.0f} ms, largest {most:.0f} ms", flush=True)
 
 
 def measure_predictions(server: Server, centers: NDArray[np.int64], title: str) -> None:
@@ -248,6 +272,7 @@ def main() -> None:
     server = Server()
     server.tell(f"delay {options.latency / 1000}")
     try:
+        measure_reading(server)
         if options.predict:
             measure_predictions(server, scattered(options.predict), "scattered")
             measure_predictions(server, clustered(options.predict), "clustered")

@@ -133,7 +133,7 @@ def reading_order(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.in
 
 
 class ReadAhead:
-    """Requests the next samples of a sequence while the present ones are processed.
+    """Requests for the next samples of a sequence, while the present ones are processed.
 
     Parameters
     ----------

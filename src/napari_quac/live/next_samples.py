@@ -17,7 +17,7 @@ STEPS = (1, 2, -1)
 
 
 class NextSamples:
-    """Requests the neighbors of the selected sample in the table, once it has been read.
+    """Requests for the neighbors of the selected sample in the table, once it has been read.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ _buckets: set[tuple[str, str]] = set()
 
 
 class SignInError(DataError):
-    """Refusal of a bucket that is not public, before the user asks to sign in."""
+    """Refusal of a bucket that is not public, where the user has not asked to sign in."""
 
     action = "sign_in"
 
