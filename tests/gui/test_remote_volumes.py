@@ -359,6 +359,8 @@ def test_a_bucket_that_is_not_public_is_read_after_signing_in(
     monkeypatch.setattr(access, "_known", {"storage.googleapis.com"})
     server.needs_account = True
     enter(placed, "gs://data/em")
+    wait(lambda: not placed.points_panel.link_row.isHidden())
+    placed.points_panel.link_row.open_button.click()
     message = placed.points_panel.message
     wait(lambda: "is not public" in message.text())
     assert message.action_button.text() == "Sign in"
