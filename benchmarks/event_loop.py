@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
 import shutil
 import sys
@@ -39,14 +40,21 @@ os.environ.setdefault("NAPARI_CONFIG", "")
 
 import napari
 import numpy as np
+from PIL import Image
 from qtpy.QtCore import QPoint, QSettings, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit
 
+from napari_quac import large_files
+from napari_quac.explain.pipeline import explain
 from napari_quac.explain.prediction_table import PredictionTable
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
-from napari_quac.testing import CLASSES, CornerSamples
+from napari_quac.reports.record import explained_record, to_json
+from napari_quac.reports.store import ExplanationStore
+from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
+from napari_quac.testing import CLASSES, CornerSamples, corner_classifier, corner_generator
 
 TICK_MS = 2
 SAMPLE_SECONDS = 0.001
@@ -281,6 +289,20 @@ class Window:
         wait(lambda: self.dock.results.prediction is not None)
         self._idle()
 
+    def open_large_files(self) -> None:
+        """Open a folder of images, a container and a store that are large, and read them."""
+        writing = threading.Thread(target=write_large_files, args=(self.folder, self.rows))
+        writing.start()
+        wait(lambda: not writing.is_alive())
+        for name in ("arrays.n5", "images", "store"):
+            self.dock.session.open_path(self.folder / name)
+            self._idle()
+            failure = self.dock.status.failure
+            print(f"    {name}: {failure.sentence if failure else 'read'}", flush=True)
+            if failure and failure.action == large_files.ACTION:
+                self.dock.session.perform(large_files.ACTION)
+                self._idle()
+
     def open_large_table(self) -> None:
         random = np.random.default_rng(0)
         probabilities = random.dirichlet([1.0, 1.0, 1.0], self.rows).astype(np.float32)
@@ -323,10 +345,38 @@ class Window:
         rest(0.4)
 
 
+def write_large_files(folder: Path, n: int) -> None:
+    """Write a container, a folder of images and a store of so many parts."""
+    image = io.BytesIO()
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(image, "PNG")
+    network = NetworkIdentity("a")
+    settings = ExplainSettings(("residual",))
+    store = ExplanationStore.create(
+        folder / "store", StoreInfo(CLASSES, network, network, settings)
+    )
+    (store.folder / "records").mkdir(exist_ok=True)
+    sample, networks = CornerSamples(size=16)[0], (corner_classifier(16), corner_generator(16))
+    explanations = tuple(explain(sample, 1, *networks, settings).result().values())
+    pair = explanations[0].pair
+    record = explained_record(pair, explanations, CLASSES, settings=settings, truth=0, targets=[1])
+    for number in range(n):
+        array = folder / "arrays.n5" / f"a{number}"
+        array.mkdir(parents=True)
+        (array / "attributes.json").write_text(
+            '{"dimensions": [8, 8, 4], "blockSize": [8, 8, 4], "dataType": "uint8", '
+            '"compression": {"type": "raw"}}'
+        )
+        folder_of_class = folder / "images" / CLASSES[number % 2]
+        folder_of_class.mkdir(parents=True, exist_ok=True)
+        (folder_of_class / f"{number}.png").write_bytes(image.getvalue())
+        record["id"] = f"{CLASSES[number % 2]}/{number}"
+        (store.folder / "records" / f"{number}.json").write_bytes(to_json(record))
+
+
 SCENARIOS = (
     "open_dock", "open_example", "search_and_explain", "move_the_slider", "step_through_samples",
     "predict_all", "explain_many", "compare_methods", "fido", "change_theme", "train",
-    "open_volume", "open_large_table", "type_a_filter", "sort", "close_dock",
+    "open_volume", "open_large_files", "open_large_table", "type_a_filter", "sort", "close_dock",
 )  # fmt: skip
 
 

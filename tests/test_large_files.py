@@ -22,7 +22,7 @@ from napari_quac.cli import main
 from napari_quac.data.hdf5_file import MAX_ATTRIBUTES
 from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.image_file import read_image
-from napari_quac.data.point_table import read_point_table
+from napari_quac.data.tables.point_table import read_point_table
 from napari_quac.data.volume_file import open_volume
 from napari_quac.data.volume_layout import MAX_MEMBERS
 from napari_quac.errors import DataError, SeveralArraysError

@@ -31,6 +31,7 @@ from napari_quac.commands import (
     train,
 )
 from napari_quac.commands.output import OutputError, drop_output, notify, safe_streams
+from napari_quac.data.remote.sign_in import allow_sign_in
 from napari_quac.errors import QuacError, is_out_of_memory, one_line
 from napari_quac.interruption import exit_code, interruptible, stop_requested
 
@@ -60,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         "wrong and how to fix it. 1: internal error. 130 and 143: stopped by Control-C or SIGTERM.",
     )
     parser.add_argument("--version", action="version", version=f"napari-quac {__version__}")
-    parser.set_defaults(trust=False)
+    parser.set_defaults(trust=False, sign_in=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
@@ -94,6 +95,7 @@ def _run(arguments: Sequence[str]) -> int:
             options = build_parser().parse_args([_mark_number(text) for text in arguments])
             _check_memory_limit()
             large_files.announce = notify
+            allow_sign_in(options.sign_in)
             with _consent(options):
                 options.run(options)
         except SystemExit:

@@ -90,6 +90,21 @@ def check_size(
         )
 
 
+def check_rows(path: Path, n_rows: int) -> None:
+    """Ask before all rows of a long table are read.
+
+    Raises
+    ------
+    LargeFileError
+        If the user has to agree.
+    """
+    ask(
+        path,
+        f"'{path.name}' has {n_rows} rows. Rows can be selected while it is read (Rows, --rows, "
+        "--random-rows).",
+    )
+
+
 @contextmanager
 def time_limit(path: Path) -> Iterator[None]:
     """Limit the time of a search or of a file of unknown cost; its steps call :func:`check_time`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from napari_quac.cli import main
+from napari_quac.data.remote import access
 from napari_quac.networks import consent
 from napari_quac.reports.store import ExplanationStore
 
@@ -74,6 +77,12 @@ def test_a_plan_keeps_the_address_and_asks_before_it_is_contacted(
     assert len(store) == len(POINTS)
     values = json.loads((out / "store.json").read_text())["plan"]
     assert values["samples"]["volume"] == address
+    digest = values["samples"]["volume_sha256"]
+    assert len(digest) == 64
+    record = next(iter(dict(store.records()).values()))
+    assert record["volume"]["location"] == address and record["volume"]["level"] == 0
+    assert record["volume"]["metadata_sha256"] == digest
+    assert record["volume"]["size"] == [1, 8, 8]
     values["output"] = "again"
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(values))
     server.requests.clear()
@@ -84,6 +93,16 @@ def test_a_plan_keeps_the_address_and_asks_before_it_is_contacted(
     assert server.requests == []
     assert main(["run", str(tmp_path / "other.yaml"), "--trust"]) == 0
     assert len(ExplanationStore.open(tmp_path / "again")) == len(POINTS)
+    info = server.folder / "em" / "info"
+    info.write_text(info.read_text().replace('"@type"', '"note": 1, "@type"'))
+    assert main(["run", str(tmp_path / "other.yaml"), "--trust", "--resume"]) == 2
+    assert "has changed since the plan was written" in capsys.readouterr().err
+    server.shutdown()
+    server.requests.clear()
+    rows = tmp_path / "rows.csv"
+    assert main(["report", str(out), "--csv", str(rows), "--figure", str(tmp_path / "a.png")]) == 0
+    assert len(rows.read_text().splitlines()) > len(POINTS)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -106,3 +125,50 @@ def test_wrong_addresses_end_with_a_sentence(
         code = error.code
     assert code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_bucket_that_is_not_public_needs_the_option(
+    server: VolumeServer, arguments: list[str], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", server.url)
+    monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "a-secret")
+    monkeypatch.setattr(access, "_known", {"storage.googleapis.com"})
+    server.needs_account = True
+    command = ["explain", *arguments, "--volume", "gs://data/em", "--methods", "residual"]
+    command += ["--closing", "1", "--blur", "1"]
+    assert main([*command, "--out", str(tmp_path / "refused")]) == 2
+    assert "(as a command, --sign-in)" in capsys.readouterr().err
+    out = tmp_path / "out"
+    assert main([*command, "--out", str(out), "--sign-in"]) == 0
+    assert len(ExplanationStore.open(out)) == len(POINTS)
+    for file in filter(Path.is_file, out.rglob("*")):
+        assert b"a-secret" not in file.read_bytes()
+    assert main([*command, "--out", str(tmp_path / "later")]) == 2, "only for one command"
+
+
+def test_gray_values_are_matched_and_it_is_stated(
+    server: VolumeServer, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = tmp_path / "training"
+    training.mkdir()
+    for number, plane in enumerate(voxels()[:6]):
+        Image.fromarray(plane // 2 + 40).save(training / f"{number}.png")
+    arguments += ["--volume", f"precomputed://{server.url}/em", "--match-histogram", str(training)]
+    assert main(["predict", *arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    sentences = [assumption["sentence"] for assumption in document["assumptions"]]
+    assert any("training images in 'training'" in sentence for sentence in sentences)
+    command = ["explain", *arguments, "--methods", "residual", "--closing", "1", "--blur", "1"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    values = json.loads((tmp_path / "out" / "store.json").read_text())["plan"]
+    nodes = values["samples"]["gray_map"]
+    assert all(40 / 255 <= node[1] <= 168 / 255 for node in nodes)
+    records = dict(ExplanationStore.open(tmp_path / "out").records())
+    assert all(record["volume"]["gray_map"] == nodes for record in records.values())
+    shutil.rmtree(training)
+    values["output"] = "again"
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(values))
+    assert main(["run", str(tmp_path / "plan.yaml")]) == 0
+    again = dict(ExplanationStore.open(tmp_path / "again").records())
+    assert {r["sha256"] for r in again.values()} == {r["sha256"] for r in records.values()}

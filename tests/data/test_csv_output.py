@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from commands.conftest import WorkedExample, folders, worked_example  # noqa: F401 - fixtures
 from napari_quac.cli import main
 from napari_quac.data.csv_output import escape_formula, unescape_formula
-from napari_quac.data.table_text import read_text_table
+from napari_quac.data.tables.text_table import read_text_table
 
 FORMULA = "=1+1"
 

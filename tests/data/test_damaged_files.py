@@ -15,7 +15,7 @@ import tifffile
 from napari_quac.data.image_file import read_image
 from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack
 from napari_quac.data.npy_file import open_npy
-from napari_quac.data.point_table import read_point_table
+from napari_quac.data.tables.point_table import read_point_table
 from napari_quac.data.volume_file import open_volume
 from napari_quac.errors import DataError, QuacError
 
@@ -204,7 +204,7 @@ def test_parts_of_a_tiff_beyond_their_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_table_is_refused_by_the_other_process(tmp_path) -> None:
-    (tmp_path / "a.feather").write_bytes(b"x" * 100)
+    (tmp_path / "a.feather").write_bytes(b"ARROW1" + b"x" * 100)
     with pytest.raises(DataError, match=r"'a\.feather' is damaged"):
         read_point_table(tmp_path / "a.feather")
 

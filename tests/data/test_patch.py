@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_quac.data.patches import cut_patch, cut_resampled, patch_offset, reaches_out
 from napari_quac.data.place import Transform
-from napari_quac.data.volume_points import cut_patch, cut_resampled, patch_offset, reaches_out
 from strategies import quick
 
 from .volumes import volume_from_array

@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_quac.data.point_table import guess_columns, guess_table_columns, read_point_table
+from napari_quac.data.coordinate_reading import Reading, check_reading, count_readings
+from napari_quac.data.tables.column_names import guess_columns, guess_table_columns
+from napari_quac.data.tables.point_table import read_point_table
 from napari_quac.data.volume import Volume
-from napari_quac.data.volume_points_recipe import (
-    Reading,
-    VolumePointsRecipe,
-    check_reading,
-    count_readings,
-)
+from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import DataError
 from point_tables import write_point_table
 from strategies import quick
@@ -123,7 +120,7 @@ def test_columns_of_services(tmp_path: Path) -> None:
     assert (guess.id, guess.label) == ("Connector ID", "class")
     (tmp_path / "b.csv").write_text("bodyId,type,x,y,z\n1,pre,1,2,3\n1,post,4,5,6\n")
     guess = guess_table_columns(read_point_table(tmp_path / "b.csv"))
-    assert (guess.id, guess.label) == ("bodyId", "")
+    assert (guess.id, guess.label, guess.group) == ("", "", "bodyId")
     (tmp_path / "c.csv").write_text("type,x,y,z\nround,1,2,3\npre,4,5,6\n")
     assert guess_table_columns(read_point_table(tmp_path / "c.csv")).label == "type"
 
@@ -136,7 +133,7 @@ def test_assumptions_about_a_table_are_stated(tmp_path: Path) -> None:
     sentences = [str(note) for note in recipe.load().further_assumptions]
     assert sentences == [
         "The coordinates are the columns pre_z, pre_y, pre_x. The table also has post_x; choose "
-        "the columns.",
+        "the site.",
         "Coordinates are read in voxels in the order z-y-x: 1 of 1 inside.",
         "The ids of 'id' are used as they are, rounded: 7.20576E+17.",
         "The classes are those of the column 'class' (setting label column).",

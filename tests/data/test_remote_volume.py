@@ -14,6 +14,7 @@ from napari_quac.data.remote import access
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.array import MissingBlocksError
 from napari_quac.data.remote.hosts import HostError
+from napari_quac.data.remote.sign_in import SignInError, allow_sign_in
 from napari_quac.data.remote.volume import open_remote
 from napari_quac.errors import DataError
 from napari_quac.networks.consent import consent_required
@@ -172,6 +173,38 @@ def test_wrong_addresses_are_told_in_a_sentence(
     with pytest.raises(DataError, match=message):
         open_remote(address)
     assert time.monotonic() - start < 5.0
+
+
+def test_a_folder_of_volumes_is_told_by_its_names(server: VolumeServer, folder: Path) -> None:
+    names = ", ".join(sorted(WRITERS))
+    for text in ("gs://data", f"file://{folder}"):
+        with pytest.raises(DataError, match=rf"this folder holds {names}\. Choose one"):
+            open_remote(Address(text))
+    with pytest.raises(DataError, match=r"this folder holds attributes.json, s0, s1"):
+        open_remote(Address("precomputed://gs://data/n5"))
+
+
+@pytest.mark.parametrize("protocol", ["s3", "gs"])
+def test_accounts_are_used_only_after_a_refusal_and_a_request(
+    protocol: str, server: VolumeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "name")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "secret")
+    server.needs_account = True
+    address = address_of(server, "raw", protocol)
+    with pytest.raises(SignInError, match=r"is not public .* or sign in with the account of"):
+        open_remote(address)
+    try:
+        allow_sign_in(True)
+        volume = open_remote(address)
+        assert np.array_equal(volume.finest.read((0, 0, 0), (8, 8, 8))[0], voxels()[:8, :8, :8])
+        server.needs_account = False
+        public = open_remote(address_of(server, "n5", protocol))
+        assert public.finest.shape == SHAPE
+        assert "secret" not in repr(pickle.dumps(volume.finest.array))
+    finally:
+        allow_sign_in(False)
 
 
 def test_segmentations_and_other_descriptions_are_refused(

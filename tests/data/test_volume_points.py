@@ -10,11 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_quac.data.coordinate_reading import Reading
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.place import Transform
 from napari_quac.data.volume import Level, Volume
 from napari_quac.data.volume_points import VolumePoints
-from napari_quac.data.volume_points_recipe import Reading, VolumePointsRecipe
+from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import DataError, ShapeError
 from shared_data import shared_data
 from strategies import quick

@@ -62,12 +62,29 @@ def read_volume(path: Path) -> None:
 
 
 def read_points(path: Path) -> None:
-    from napari_quac.data.point_table import guess_table_columns, read_point_table
+    from napari_quac.data.tables.column_names import guess_table_columns
+    from napari_quac.data.tables.point_table import read_point_table
+    from napari_quac.data.tables.row_filter import RowFilter
 
+    read_point_table(path, RowFilter(n_random=1))
     table = read_point_table(path)
     mapping = guess_table_columns(table)
     if mapping.coordinates:
         table.coordinates(mapping.coordinates)
+
+
+def read_row_filter(path: Path) -> None:
+    from napari_quac.data.tables.row_filter import parse_conditions
+    from napari_quac.errors import QuacError
+
+    conditions = parse_conditions(path.read_bytes().decode("utf-8", "replace"))
+    for condition in conditions:
+        condition.mask(["", "1", "a", "nan"])
+    try:
+        again = parse_conditions(" and ".join(map(str, conditions)))
+    except QuacError:
+        again = ()  # a name with both kinds of quotes
+    assert len(again) in (0, len(conditions))
 
 
 def read_labels(path: Path) -> None:
@@ -215,6 +232,10 @@ _ALL = (
     Reader("labels", seeds.label_texts, read_labels),
     Reader("points", seeds.point_texts, read_points),
     Reader("arrow", written(seeds.arrow_tables), read_points, 2),
+    Reader("database", written(seeds.databases), read_points),
+    Reader("json table", seeds.json_tables, read_points),
+    Reader("annotations", written(seeds.annotations), read_points, 2),
+    Reader("row filter", seeds.row_filters, read_row_filter),
     Reader("tiff volume", written(seeds.tiff_stacks), read_volume),
     Reader("npy volume", written(seeds.npy_stacks), read_volume),
     Reader("zarr", written(seeds.zarrs), read_volume),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -198,6 +199,42 @@ def arrow_tables(folder: Path) -> None:
     parquet.write_table(table, folder / "a.parquet")
 
 
+def databases(folder: Path) -> None:
+    with sqlite3.connect(folder / "a.db") as database:
+        database.execute("CREATE TABLE synapses (id INTEGER, x REAL, y, z, label TEXT)")
+        rows = [(2**60, 1.5, 2, 3, "a"), (1, 4, 5, 6, None)]
+        database.executemany("INSERT INTO synapses VALUES (?, ?, ?, ?, ?)", rows)
+        database.execute("CREATE INDEX places ON synapses (x)")
+    database.close()
+
+
+def annotations(folder: Path) -> None:
+    import h5py
+
+    with h5py.File(folder / "a.hdf", "w") as file:
+        group = file.create_group("annotations")
+        group.attrs["offset"] = (40.0, 0.0, 4.0)
+        group["ids"] = np.array([5, 7], np.uint64)
+        group["types"] = np.array([b"presynaptic_site", b"postsynaptic_site"])
+        group["locations"] = np.array([[0, 8, 8], [40, 12, 16.0]])
+        group["presynaptic_site/partners"] = np.array([[5, 7]], np.uint64)
+
+
+ROWS = [{"id": 2**60, "x": 1.5, "y": 2, "z": 3, "label": "a"}, {"id": 1, "x": 4, "y": 5, "z": 6}]
+STATE = {
+    "dimensions": {axis: [4e-9, "m"] for axis in "xyz"},
+    "layers": [{"type": "annotation", "name": "a", "annotations": [
+        {"type": "line", "id": "a", "pointA": [1, 2, 3], "pointB": [4, 5, 6]}]}],
+}  # fmt: skip
+json_tables = texts(
+    a__json=json.dumps(ROWS), b__json="\n".join(map(json.dumps, ROWS)), c__json=json.dumps(STATE),
+    d__json=json.dumps({"synapses": ROWS}), e__json=json.dumps({"x": [1], "y": [2], "z": [3]}),
+    f__json=json.dumps({"a": ROWS[0], "b": ROWS[1]}),
+)  # fmt: skip
+row_filters = texts(
+    a__txt="cleft_score >= 50 and id in 1, 2", b__txt="\"a b\" != 'c, d' and x < -1e5",
+    c__txt="id in 5",
+)  # fmt: skip
 POINTS = "id,z,y,x,label\n1,1.5,2,3,GABA\n18446744073709551615,4,5,6e2,ACh\n"
 VECTORS = "id;pt_position;kind\n1;[1, 2, 3];a\n2;[4 5 6];b\n"
 point_texts = texts(

@@ -424,10 +424,10 @@ def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
     y, x = points[0, 1:].astype(int)
     expected = volume[0, y - 16 : y + 16, x - 16 : x + 16] / np.float32(255)
     np.testing.assert_array_equal(samples(placed)[0].image[0].numpy(), expected)
-    panel.network_spin.setValue(8)
+    panel.patch.network_spin.setValue(8)
     panel.use_button.click()
     assert placed.choices.samples.dataset.level.shape == (6, 100, 110)  # type: ignore[union-attr]
-    panel.network_spin.setValue(6)
+    panel.patch.network_spin.setValue(6)
     panel.use_button.click()
     assert "trained with 6 × 6 nm. Turn on Resample" in panel.message.text()
 

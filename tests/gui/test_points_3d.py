@@ -131,7 +131,7 @@ def open_points(dock: QuacDock, classifier: Any, generator: Any) -> Any:
     )
     panel = dock.points_panel
     panel.set_open(True)
-    assert [spin.value() for spin in panel.size_spins] == list(SIZE)
+    assert [spin.value() for spin in panel.patch.size_spins] == list(SIZE)
     panel.use_button.click()  # the dock of this test is not in a window, so that it has no size
     settle(dock)
     return marks

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class VolumeServer(ThreadingHTTPServer):
@@ -27,6 +28,12 @@ class VolumeServer(ThreadingHTTPServer):
         Pattern of a path to the answers that come first: status codes, or ``"cut"``.
     delay : float
         Seconds before each answer.
+    compute : callable or None
+        Returns the content of a name, in place of the folder; None if there is nothing.
+    needs_account : bool
+        True to refuse requests without an account.
+    most_at_once : int
+        The largest number of requests that were answered at the same time.
     """
 
     daemon_threads = True
@@ -36,6 +43,9 @@ class VolumeServer(ThreadingHTTPServer):
         self.folder, self.requests, self.n_bytes = folder, list[str](), 0
         self.faults: dict[str, list[Any]] = {}
         self.delay = 0.0
+        self.needs_account = False
+        self.compute: Callable[[str], bytes | None] | None = None
+        self.most_at_once = self.n_active = 0
         self.lock = threading.Lock()
 
     @property
@@ -62,6 +72,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_content: bool) -> None:
         server = self.server
+        with server.lock:
+            server.n_active += 1
+            server.most_at_once = max(server.most_at_once, server.n_active)
+        try:
+            self._answer_one(with_content)
+        finally:
+            with server.lock:
+                server.n_active -= 1
+
+    def _answer_one(self, with_content: bool) -> None:
+        server = self.server
         path = unquote(urlsplit(self.path).path)
         bucket_of_google = re.fullmatch(r"/storage/v1/b/data/o/(.*)", path)
         name = bucket_of_google[1] if bucket_of_google else path.removeprefix("/data/").lstrip("/")
@@ -72,15 +93,35 @@ class _Handler(BaseHTTPRequestHandler):
                  if answers and re.search(pattern, name)),
                 None,
             )  # fmt: skip
+        if server.needs_account and "Authorization" not in self.headers:
+            fault = 403
         if server.delay:
             time.sleep(server.delay)
         file = server.folder / name
         if isinstance(fault, int):
             self._send(fault, b"fault", with_content)
+        elif path == "/storage/v1/b/data/o":
+            self._send(200, self._listed(), with_content)
+        elif server.compute is not None:
+            content = server.compute(name)
+            self._send(404 if content is None else 200, content or b"", with_content)
         elif not name or not file.is_file():
             self._send(404, b"<Error><Code>NoSuchKey</Code></Error>", with_content)
         else:
             self._send_file(file, fault == "cut", with_content)
+
+    def _listed(self) -> bytes:
+        """Return the names below a prefix as Google's buckets do."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        folder = self.server.folder / query.get("prefix", "")
+        if not folder.is_dir():
+            return b'{"kind": "storage#objects"}'
+        inside = [(f"{query.get('prefix', '')}{path.name}", path) for path in folder.iterdir()]
+        answer = {
+            "prefixes": [f"{name}/" for name, path in inside if path.is_dir()],
+            "items": [{"name": name} for name, path in inside if path.is_file()],
+        }
+        return json.dumps(answer).encode()
 
     def _send_file(self, file: Path, is_cut: bool, with_content: bool) -> None:
         size = file.stat().st_size

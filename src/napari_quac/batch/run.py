@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.batch.plan import BatchPlan
-from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
+from napari_quac.batch.tasks import Summary, Task, explain_sample, read_ahead, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_datasets import ImageFiles
+from napari_quac.data.remote.sign_in import may_sign_in
+from napari_quac.data.volume_points import VolumePoints
+from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import QuacError
 from napari_quac.explain.agreement_check import check_briefly
 from napari_quac.explain.agreement_text import summarize
@@ -183,8 +186,10 @@ def describe(plan: BatchPlan) -> StoreInfo:
         for name in settings.targets:
             resources.classifier.class_index(name)
     networks = (resources.classifier, resources.generator, plan.generator)
-    description = replace(plan, device="auto").plain()
-    dataset = resources.dataset
+    dataset, samples = resources.dataset, plan.samples
+    if isinstance(samples, VolumePointsRecipe) and isinstance(dataset, VolumePoints):
+        samples = samples.resolved(dataset)
+    description = replace(plan, device="auto", samples=samples).plain()
     info = StoreInfo.of(*networks, settings, dataset.name, description, dataset)
     if path_exists(plan.output / INFO):  # the present description of the store is retained
         return info
@@ -228,8 +233,10 @@ def _run_in_process(
     torch.set_num_threads(n_threads or before)
     disable_malloc_trim()
     try:
-        for task in tasks:
-            yield task, explain_task(plan, task, store)
+        with read_ahead(tasks, load_resources(plan).dataset) as ahead:
+            for number, task in enumerate(tasks):
+                ahead.advance(number)
+                yield task, explain_task(plan, task, store)
     finally:
         torch.set_num_threads(before)
 
@@ -266,7 +273,8 @@ def _run_at_workers(
 
 
 def _submit(client: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    return client.submit(run_in_worker, trusted_hashes(), function, *arguments, pure=False)
+    consent = trusted_hashes(), may_sign_in()
+    return client.submit(run_in_worker, *consent, function, *arguments, pure=False)
 
 
 def _capacity(client: Any) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.dataset import Dataset, ReadAhead, Sample
 from napari_quac.errors import CancelledError, DataError, QuacError, StorageError, is_out_of_memory
 from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.pipeline import explain_pair
@@ -34,6 +34,8 @@ from napari_quac.reports.store import UNAVAILABLE, ExplanationStore, task_key
 from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
 
+TASKS_AHEAD = 4
+"""Tasks whose remote samples are requested at once."""
 logger = logging.getLogger(__name__)
 Earlier = Callable[[Sample, int, int], Explanations | None]
 """Returns earlier explanations of a sample from a source to a target class, if there are any."""
@@ -138,6 +140,11 @@ def tasks_of(dataset: Dataset, only: Sequence[str] = ()) -> list[Task]:
     return [task for task in tasks if task.sample_id in ids]
 
 
+def read_ahead(tasks: Sequence[Task], dataset: Dataset) -> ReadAhead:
+    """Return the requests of the samples of the next tasks."""
+    return ReadAhead(dataset, [task.index for task in tasks], TASKS_AHEAD)
+
+
 @stepwise
 def explain_tasks(
     tasks: Sequence[Task],
@@ -181,16 +188,18 @@ def explain_tasks(
         If the disk is full. The failure of a sample becomes a record instead.
     """
     summary = Summary()
-    for index, task in enumerate(tasks):
-        steps = explain_sample(task, dataset, classifier, generator, settings, store, earlier)
-        summary += yield from steps.within(
-            index,
-            len(tasks),
-            lambda step, task=task: f"'{task.sample_id}': {step.text}",  # type: ignore[misc]
-            resolution=1,
-            partial=lambda step, summary=summary: summary,  # type: ignore[misc]
-        )
-        yield Progress(index + 1, len(tasks), f"'{task.sample_id}' done", summary)
+    with read_ahead(tasks, dataset) as ahead:
+        for index, task in enumerate(tasks):
+            ahead.advance(index)
+            steps = explain_sample(task, dataset, classifier, generator, settings, store, earlier)
+            summary += yield from steps.within(
+                index,
+                len(tasks),
+                lambda step, task=task: f"'{task.sample_id}': {step.text}",  # type: ignore[misc]
+                resolution=1,
+                partial=lambda step, summary=summary: summary,  # type: ignore[misc]
+            )
+            yield Progress(index + 1, len(tasks), f"'{task.sample_id}' done", summary)
     return summary
 
 

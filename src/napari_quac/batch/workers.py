@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+from napari_quac.data.remote.sign_in import allow_sign_in
 from napari_quac.environment import variable_set
 from napari_quac.errors import DataError, one_line
 from napari_quac.networks.consent import consent_required
@@ -129,7 +130,10 @@ def check_client(client: Any) -> None:
 
 
 def run_in_worker(
-    trusted: frozenset[str] | None, function: Callable[..., Any], *arguments: Any
+    trusted: frozenset[str] | None,
+    has_account: bool,
+    function: Callable[..., Any],
+    *arguments: Any,
 ) -> Any:
     """Call a function in a worker with one thread of PyTorch, so that all results are equal.
 
@@ -137,6 +141,8 @@ def run_in_worker(
     ----------
     trusted : frozenset of str or None
         See :func:`~napari_quac.networks.consent.trusted_hashes`.
+    has_account : bool
+        See :func:`~napari_quac.data.remote.sign_in.allow_sign_in`.
     function : callable
         The task.
     *arguments
@@ -158,6 +164,7 @@ def run_in_worker(
         )
     torch.set_num_threads(1)
     disable_malloc_trim()
+    allow_sign_in(has_account)
     if trusted is None:
         return function(*arguments)
     with consent_required(trusted):

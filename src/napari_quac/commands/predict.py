@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
 
 BATCH = 64
+MAX_GROUPS = 20
+"""Groups in the printed table."""
 CSV_COLUMNS = ("id", "class", "predicted", "confidence", "right")
 
 
 PREDICT_OPTIONS = """
     --csv FILE               also write the table to a file
+    --groups-csv FILE        write the votes of each group, such as those of each neuron
     --training-samples DIR   images on which the classifier was trained: name the samples that are
                              also among them, and give the accuracy without them
     """
@@ -57,8 +60,11 @@ def run(options: argparse.Namespace) -> None:
     independent = _accuracy_without(predictions, overlap) if overlap is not None else None
     assumptions = sample_options.assumptions_about(dataset, classifier, predictions.labels)
     agreement = check_if_suspicious(dataset, classifier, accuracy)
+    groups = _votes(dataset, predictions)
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
+    if options.groups_csv is not None:
+        _write_votes(options.groups_csv, groups, names)
     if options.json:
         document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
         document["n_labelled"] = n_labeled  # wording: a JSON key
@@ -67,12 +73,14 @@ def run(options: argparse.Namespace) -> None:
         document["n_failed"] = len(predictions.failures)
         document |= sample_options.labels_document(dataset, predictions.labels)
         document["assumptions"] = assumptions
+        document["groups"] = groups
         document["agreement"] = None if agreement is None else summarize(agreement)
         if overlap is not None:
             document["overlap"] = {**overlap.to_json(), "accuracy_without": independent}
         print_json(document)
     else:
         _print_tables(rows, names, accuracy, n_labeled, confusion)
+        _print_votes(groups)
         if overlap and independent is not None:
             print(f"\naccuracy {independent:.3f} without the {len(overlap)} training images")
     if overlap:
@@ -150,6 +158,59 @@ def _print_tables(
         print(f"\naccuracy {accuracy:.3f} (n = {n_labeled})\n")
         counts = [(name, *row) for name, row in zip(names, confusion, strict=True)]
         print(table([("true \\ predicted", *names), *counts]))
+
+
+def _votes(dataset: Dataset, predictions: PredictionTable) -> list[dict[str, Any]]:
+    """Return the votes of each group of samples; empty without groups."""
+    from napari_quac.explain.group_votes import vote
+
+    group_of = getattr(dataset, "group", None)
+    if group_of is None:
+        return []
+    names = (*predictions.class_names, None)  # -1 is none
+    return [
+        {
+            "group": group.name,
+            "n": len(group.indices),
+            "class": names[group.truth],
+            "predicted": names[group.winner],
+            "confidence": None if group.winner < 0 else group.confidence,
+            "interval": list(group.interval),
+            "right": None if group.truth < 0 or group.winner < 0 else not group.is_wrong,
+            "votes": list(group.votes),
+            "probabilities": None if group.winner < 0 else list(group.probabilities),
+        }
+        for group in vote(predictions, [group_of(index) for index in range(len(dataset))])
+    ]
+
+
+def _print_votes(groups: list[dict[str, Any]]) -> None:
+    if not groups:
+        return
+    columns = ("group", "n", "class", "predicted", "confidence")
+    n_wrong = sum(group["right"] is False for group in groups)
+    print(f"\n{len(groups)} groups, {n_wrong} of them mispredicted by the majority")
+    print(table([columns, *([group[name] for name in columns] for group in groups[:MAX_GROUPS])]))
+    if len(groups) > MAX_GROUPS:
+        print(f"and {len(groups) - MAX_GROUPS} more (--groups-csv)")
+
+
+def _write_votes(path: Path, groups: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    from napari_quac.data.csv_output import csv_bytes
+    from napari_quac.storage import write_file
+
+    if not groups:
+        raise DataError("The samples have no groups. Name their column (--group-column).")
+    columns = ("group", "n", "class", "predicted", "confidence", "right")
+    head = [*columns, "low", "high", *(f"votes({name})" for name in names),
+            *(f"p({name})" for name in names)]  # fmt: skip
+    none = [None] * len(names)
+    cells = (
+        [*(group[column] for column in columns), *group["interval"], *group["votes"],
+         *(group["probabilities"] or none)]
+        for group in groups
+    )  # fmt: skip
+    write_file(path, csv_bytes([head, *cells]))
 
 
 def _error_cell(row: dict[str, Any], has_errors: bool) -> list[str]:

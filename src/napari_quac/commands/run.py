@@ -44,6 +44,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("plan", type=arguments.path, metavar="PLAN.yaml")
     add_run_options(parser)
     shared.add_options(parser, shared.TRUST_OPTION)
+    shared.add_options(parser, sample_options.SIGN_IN_OPTION)
     shared.add_options(parser, REPLAY_OPTION)
 
 

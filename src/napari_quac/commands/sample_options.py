@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 LABEL_OPTIONS = """
     --split NAME            split of the samples, if the subfolders are splits such as train and
                             test; 'all' for all of them
-    --label-table FILE      table of the labels (CSV, TSV) instead of class folders
+    --label-table FILE      table of the labels (CSV, TSV) instead of class folders; with --volume
+                            a table that is joined with --points, such as one of neurons
     --label-column NAME     its column of class names (default: by its name and content)
     --file-column NAME      its column of file names, paths or ids (default: by its content)
     --label-pattern TEXT    labels in file names, such as '{label}_*.tif', or a regular expression
@@ -33,6 +34,10 @@ VOLUME_OPTION = """
     --volume FILE|ADDRESS   a volume, of which patches around --points are the samples: a file or
                             folder, or an address such as precomputed://gs://BUCKET/PATH
     """
+SIGN_IN_OPTION = """
+    --sign-in               read buckets that are not public with the accounts of gcloud and aws on
+                            this machine, which are stored nowhere else
+    """
 POINT_OPTIONS = """
     --points FILE           table of the points of --volume
     --patch-size H,W|D,H,W  voxels of a patch [default: 128,128]
@@ -42,6 +47,21 @@ POINT_OPTIONS = """
     --coordinate-unit voxel|nm|µm   unit of the coordinates (default: the one with the most points
                                     inside)
     --coordinate-order z-y-x|x-y-z  order of the columns [default: z-y-x]
+    --coordinate-voxel-size NM ...  one unit of the coordinates in nm along z, y and x, if it is
+                                    not a voxel of the volume
+    --site pre|center|post  site of a synapse, if the table has coordinates of several (default:
+                            that without a name, then pre)
+    --rows TEXT             the rows of the table that are read, such as 'cleft_score >= 50 and
+                            pre_root_id in neurons.txt', a file with one id per line
+    --random-rows N         read N random rows inside of the volume, of each class
+    --rows-seed N           random seed of these rows [default: 0]
+    --table NAME            table of a database, if several have coordinates
+    --join COLUMN=COLUMN    columns of --points and of --label-table with equal values, such as
+                            pre_root_id=root_id (default: those with the most in common)
+    --group-column NAME     column of the neurons, whose synapses vote; - for none (default: by its
+                            name)
+    --match-histogram DIR   training images, to whose gray values those of the volume are matched
+                            by one mapping for all patches, as copies in JPEG have others
     --pixel-size NM ...     pixel size of the samples in nm: one number, or one for each axis of an
                             image (z y x), so that areas and lengths are in units of length
     """
@@ -66,6 +86,7 @@ def samples_recipe(options: argparse.Namespace) -> Any:
 
 def _points_recipe(options: argparse.Namespace, image_range: tuple[float, float] | None) -> Any:
     """Return the recipe of patches around the points of a table."""
+    from napari_quac.data.tables.row_filter import parse_conditions
     from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 
     if options.points is None:
@@ -83,7 +104,35 @@ def _points_recipe(options: argparse.Namespace, image_range: tuple[float, float]
         unit=options.coordinate_unit or "auto",
         volume_voxel_size=voxel_size,
         value_range=image_range,
+        site=options.site or "",
+        rows=" and ".join(map(str, parse_conditions(options.rows or ""))),
+        n_random=options.random_rows or 0,
+        seed=options.rows_seed,
+        table=options.table or "",
+        coordinate_voxel_size=_unit_sizes(options),
+        labels=options.label_table,
+        join=_join_columns(options),
+        group_column=options.group_column or "",
+        match_histogram=options.match_histogram,
     )
+
+
+def _unit_sizes(options: argparse.Namespace) -> tuple[float, ...] | None:
+    """Return nm of one unit of the coordinates along z, y and x, or None."""
+    sizes = tuple(options.coordinate_voxel_size or ())
+    if sizes and (len(sizes) != 3 or not all(0 < size < math.inf for size in sizes)):
+        raise DataError("--coordinate-voxel-size takes three positive numbers in nm: z y x.")
+    return sizes or None
+
+
+def _join_columns(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the columns of both tables with equal values, or none."""
+    columns = tuple(options.join.split("=")) if options.join else ()
+    if columns and (len(columns) != 2 or not all(columns)):
+        raise DataError("--join takes two columns, such as pre_root_id=root_id.")
+    if columns and options.label_table is None:
+        raise DataError("--join needs the second table (--label-table).")
+    return columns
 
 
 def _pixel_size(options: argparse.Namespace) -> tuple[float, ...] | None:

@@ -193,6 +193,7 @@ def add_sample_options(parser: argparse.ArgumentParser, required: bool = True) -
     group = parser.add_mutually_exclusive_group(required=required)
     add_options(group, sample_options.SAMPLES_OPTION)
     add_options(group, sample_options.VOLUME_OPTION)
+    add_options(parser, sample_options.SIGN_IN_OPTION)
     add_options(parser, sample_options.POINT_OPTIONS)
     add_options(parser, sample_options.LABEL_OPTIONS)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_quac.data.place import Place
+from napari_quac.errors import QuacError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +88,88 @@ class Dataset(Protocol):
         """Return the label of a sample without reading its image."""
 
 
+@runtime_checkable
+class Prefetching(Protocol):
+    """Optional methods of a dataset whose samples lie on another machine.
+
+    Several requests at once take little longer than one, so work on many samples requests the next
+    ones while it processes the present ones.
+    """
+
+    @property
+    def can_prefetch(self) -> bool:
+        """False if these samples lie on this machine after all."""
+
+    def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
+        """Request samples that will be read soon, without waiting for them.
+
+        Errors of a request are raised when its sample is read.
+
+        Returns
+        -------
+        callable
+            Cancels the requests of samples that have not been read.
+        """
+
+    def reading_order(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices in an order in which samples of the same block are neighbors."""
+
+
+def can_prefetch(dataset: Dataset) -> bool:
+    """Tell whether samples can be requested before they are read."""
+    return isinstance(dataset, Prefetching) and dataset.can_prefetch
+
+
+def prefetch(dataset: Dataset, indices: Sequence[int]) -> Callable[[], None]:
+    """Request samples where the dataset can; see :class:`Prefetching`."""
+    if isinstance(dataset, Prefetching):
+        return dataset.prefetch(indices)
+    return lambda: None
+
+
+def reading_order(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the order in which samples are read; see :class:`Prefetching`."""
+    return dataset.reading_order(indices) if isinstance(dataset, Prefetching) else indices
+
+
+class ReadAhead:
+    """Requests for the next samples of a sequence, while the present ones are processed.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Any; those without the methods of :class:`Prefetching` are read as before.
+    indices : sequence of int
+        Samples in the order in which they are read.
+    n_ahead : int
+        Number of samples that are requested before they are read.
+    """
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int], n_ahead: int) -> None:
+        self._dataset, self._indices, self._n_ahead = dataset, indices, n_ahead
+        self._n_requested = 0
+        self._cancels: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def __enter__(self) -> ReadAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._cancels:
+            self._cancels.popleft()[1]()
+
+    def advance(self, position: int) -> None:
+        """Request samples from a position on, as many as are read ahead."""
+        while self._cancels and self._cancels[0][0] < position:
+            self._cancels.popleft()[1]()
+        first = max(position, self._n_requested)
+        self._n_requested = min(position + self._n_ahead, len(self._indices))
+        for number in range(first, self._n_requested):
+            index = int(self._indices[number])
+            if 0 <= index < len(self._dataset):
+                with suppress(QuacError):  # which is raised again when the sample is read
+                    self._cancels.append((number, prefetch(self._dataset, [index])))
+
+
 def evenly_spaced(total: int, n: int | None) -> list[int]:
     """Return at most ``n`` positions below ``total``, the first and the last among them.
 
@@ -99,3 +188,19 @@ def evenly_spaced(total: int, n: int | None) -> list[int]:
     if n is None or n >= total:
         return list(range(total))
     return sorted({round(i * (total - 1) / max(1, n - 1)) for i in range(n)})
+
+
+def unique_names(ids: Sequence[str]) -> list[str]:
+    """Return unique names; empty ones become the numbers of their points."""
+    names = [str(name) or f"point {row}" for row, name in enumerate(ids)]
+    if len(set(names)) == len(names):
+        return names
+    used, counts = set(names), Counter[str]()
+    for row, name in enumerate(names):
+        counts[name] += 1
+        if counts[name] > 1:
+            while f"{name} #{counts[name]}" in used:
+                counts[name] += 1
+            names[row] = f"{name} #{counts[name]}"
+            used.add(names[row])
+    return names

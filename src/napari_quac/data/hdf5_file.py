@@ -83,7 +83,7 @@ def _array_names(file: Any) -> list[str]:
         check_time(f"{n_nodes} arrays and groups")
         with suppress(Exception):  # a type of values that h5py does not know
             is_volume = isinstance(node, h5py.Dataset) and node.ndim in (2, 3, 4)
-            if is_volume and node.dtype.kind in "buif":
+            if is_volume and node.dtype.kind in "buif" and not name.startswith("annotations/"):
                 names.append(name)
         return True if len(names) >= _MAX_NAMES else None
 

@@ -72,6 +72,7 @@ class ImageFiles:
         self.classes, self.name, self.n_axes = classes, name, n_axes
         self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
         self._root, self._image_range, self._pixel_nm = root, image_range, pixel_nm
+        self._beginning = f"{root.as_posix().rstrip('/')}/" if root is not None else ""
         self._file_assumptions: dict[Assumption, None] = {}
         self._is_probed = False
 
@@ -108,7 +109,12 @@ class ImageFiles:
     def sample_id(self, index: int) -> str:
         """Return the file's path relative to the dataset's folder."""
         path = self.paths[index]
-        return path.relative_to(self._root).as_posix() if self._root else path.name
+        if self._root is None:
+            return path.name
+        text = path.as_posix()
+        if text.startswith(self._beginning):  # ten times as fast, for folders of many images
+            return text[len(self._beginning) :]
+        return path.relative_to(self._root).as_posix()
 
     def label(self, index: int) -> int | None:
         """Return the label of a file."""

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_search import count_of, is_ignored, is_split_name, name_some
-from napari_quac.data.table_text import MISSING, is_number, read_text_table
+from napari_quac.data.tables.cells import MISSING, is_number
+from napari_quac.data.tables.text_table import read_text_table
 from napari_quac.errors import DataError
 from napari_quac.large_files import check_time
 from napari_quac.reading import is_regular_file

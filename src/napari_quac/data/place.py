@@ -137,6 +137,13 @@ class Place:
         The requested point.
     units : tuple of str
         Units of the axes; empty if all have the unit of the sample.
+    level : int
+        Level of the volume, from 0 for the finest.
+    metadata_sha256 : str
+        Of the volume, if it is on another machine.
+    gray_map : tuple of (float, float)
+        Nodes of the mapping of its gray values; empty if they are not mapped. See
+        :class:`~napari_quac.data.gray_map.GrayMap`.
     """
 
     transform: Transform
@@ -144,6 +151,9 @@ class Place:
     offset: tuple[int, ...]
     center_world: tuple[float, ...]
     units: tuple[str, ...] = ()
+    level: int = 0
+    metadata_sha256: str = ""
+    gray_map: tuple[tuple[float, float], ...] = ()
 
     def spread_out(self, values: NDArray[Any], n_colors: int = 0) -> NDArray[Any]:
         """Return values of the image's shape with all axes of the volume; colors stay last."""

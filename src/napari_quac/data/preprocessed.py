@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_quac.data.assumptions import assumptions_of
-from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.dataset import Dataset, Sample, can_prefetch, prefetch, reading_order
 from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.errors import DataError
 
@@ -43,6 +47,19 @@ class PreprocessedDataset:
     def label(self, index: int) -> int | None:
         """Return the label of the sample."""
         return self.dataset.label(index)
+
+    @property
+    def can_prefetch(self) -> bool:
+        """True if the original samples can be requested before they are read."""
+        return can_prefetch(self.dataset)
+
+    def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
+        """Request original samples; see :class:`~napari_quac.data.dataset.Prefetching`."""
+        return prefetch(self.dataset, indices)
+
+    def reading_order(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the order of the original samples."""
+        return reading_order(self.dataset, indices)
 
 
 @dataclass(frozen=True)

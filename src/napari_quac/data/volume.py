@@ -58,6 +58,26 @@ class Level:
         """Number of colors of a voxel, without alpha."""
         return min(3, int(self.array.shape[-1])) if self.rgb else 1
 
+    def prefetch(self, start: Sequence[int], stop: Sequence[int]) -> Callable[[], None]:
+        """Request a box of a remote volume, which :meth:`read` waits for; return a cancel function.
+
+        Other volumes are read when they are needed.
+        """
+        request = getattr(self.array, "prefetch", None)
+        cancel: Callable[[], None] = request(self._key(start, stop)) if request else _do_nothing
+        return cancel
+
+    def block_shape(self) -> tuple[int, ...] | None:
+        """Return the voxels of a block of a remote volume; None for other volumes."""
+        if not hasattr(self.array, "prefetch"):
+            return None
+        first = len(self.fixed)
+        return tuple(int(n) for n in self.array.chunks[first : first + self.transform.ndim])
+
+    def _key(self, start: Sequence[int], stop: Sequence[int]) -> tuple[Any, ...]:
+        box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        return (*self.fixed, *box)
+
     def read(self, start: Sequence[int], stop: Sequence[int]) -> NDArray[Any]:
         """Read a box inside of the volume.
 
@@ -70,9 +90,8 @@ class Level:
         DataError
             If it cannot be read.
         """
-        box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
         try:
-            part = self.array[(*self.fixed, *box)]
+            part = self.array[self._key(start, stop)]
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
@@ -93,6 +112,10 @@ class Level:
             return colors
         opaque = 1.0 if colors.dtype.kind == "f" else np.iinfo(colors.dtype).max
         return drop_opaque_alpha(colors, opaque, f"Voxels {start} to {stop}", "RGBA")
+
+
+def _do_nothing() -> None:
+    """Cancel no request: there is none."""
 
 
 class SpatialView:
@@ -187,6 +210,8 @@ class Volume:
         Channels of the file, of which this is one.
     assumptions : tuple of Assumption
         About axes, voxel size and values.
+    metadata_sha256 : str
+        SHA-256 of the description of a volume on another machine; empty for files.
     """
 
     levels: tuple[Level, ...]
@@ -195,6 +220,7 @@ class Volume:
     path: Path | Address | None = None
     n_channels: int = 1
     assumptions: tuple[Assumption, ...] = ()
+    metadata_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not self.levels or not self.finest.shape or 0 in self.finest.shape:
@@ -209,6 +235,10 @@ class Volume:
     def ndim(self) -> int:
         """Number of spatial axes."""
         return self.finest.transform.ndim
+
+    def level_number(self, level: Level) -> int:
+        """Return the place of one of the levels, 0 for the finest."""
+        return next(number for number, entry in enumerate(self.levels) if entry is level)
 
     def level_for(self, voxel_size: Sequence[float] | None) -> Level:
         """Return the level whose voxels are closest in size, whatever the viewer shows.

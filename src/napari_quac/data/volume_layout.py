@@ -119,8 +119,7 @@ def volume_from_zarr(
         raise choice_error(f"'{place}' is a plate or well with {len(fields)} fields", fields)
     if fields:
         return volume_from_zarr(node[fields[0]], path, f"{place}/{fields[0]}", channel)
-    if isinstance(path, Path) and has_many_members(path / str(node.path)):
-        raise choice_error(f"'{place}' holds more than {MAX_MEMBERS} arrays", zarr_arrays(path))
+    _refuse_many_members(node, path, place)
     images = _zarr_images(node)
     if len(images) == 1:
         return volume_from_zarr(node[images[0]], path, f"{place}/{images[0]}", channel)
@@ -215,13 +214,17 @@ def stem_of(name: str) -> str:
     return last or "volume"
 
 
-def has_many_members(folder: Path) -> bool:
-    """Return True for a folder of more than a thousand files and folders."""
+def _refuse_many_members(group: Any, path: Path | Address | None, place: str) -> None:
+    """Refuse a group of more than a thousand files and folders, which takes long to list."""
+    if not isinstance(path, Path):
+        return
     try:
-        with os.scandir(folder) as entries:
-            return sum(1 for _ in islice(entries, MAX_MEMBERS + 1)) > MAX_MEMBERS
-    except OSError:
-        return False  # such as a group in an archive
+        with os.scandir(path / str(group.path)) as entries:
+            n_members = sum(1 for _ in islice(entries, MAX_MEMBERS + 1))
+    except OSError:  # such as a group in an archive
+        return
+    if n_members > MAX_MEMBERS:
+        raise choice_error(f"'{place}' holds more than {MAX_MEMBERS} arrays", zarr_arrays(path))
 
 
 def zarr_arrays(path: Path) -> list[str]:

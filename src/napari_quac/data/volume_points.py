@@ -6,8 +6,7 @@ begins at *center − size / 2 · voxel*, snapped to the closest voxel.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,146 +14,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.dataset import Sample
+from napari_quac.data.dataset import Sample, unique_names
+from napari_quac.data.gray_map import GrayMap
 from napari_quac.data.image_file import assumed_range, to_unit_range
-from napari_quac.data.place import Place, grouped_digits
-from napari_quac.data.volume import Level, Volume
+from napari_quac.data.patches import (
+    cut_patch,
+    cut_resampled,
+    patch_offset,
+    reaches_out,
+    resampled_box,
+    resampled_start,
+    z_order,
+)
+from napari_quac.data.place import Place, Transform, grouped_digits
+from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, ShapeError
-
-TIE = 1e-6
-"""Voxels; centers this close to halfway between two voxels count as halfway."""
-
-
-def patch_offset(center_voxel: ArrayLike, size: Sequence[int]) -> NDArray[np.int64]:
-    """Return the first voxel of a patch around a center.
-
-    The voxel closest to the center becomes number ``size // 2`` of the patch along each axis, the
-    higher one halfway between two voxels. For even sizes that is *center − size / 2*, snapped to
-    the closest voxel.
-
-    Parameters
-    ----------
-    center_voxel : (…, D) array
-        Position in voxels, where the center of voxel k is k.
-    size : sequence of int
-        Voxels of the patch along each axis.
-
-    Returns
-    -------
-    offset : (…, D) ndarray, int64
-
-    Notes
-    -----
-    An odd size has its middle in a voxel, and *center − size / 2* would lie halfway between two
-    voxels for every center that is a whole number: the smallest rounding error of a table would
-    then move the patch. Half the size is therefore rounded to whole voxels.
-
-    Examples
-    --------
-    >>> patch_offset([7.0, 100.0, 100.0], (1, 128, 127)).tolist()
-    [7, 36, 37]
-    >>> patch_offset([2.5, 99.6], (4, 5)).tolist()
-    [1, 98]
-    """
-    nearest = np.floor(np.asarray(center_voxel, dtype=float) + 0.5 + TIE)
-    return np.asarray(nearest.astype(np.int64) - np.asarray(size, dtype=np.int64) // 2)
-
-
-def reaches_out(offset: ArrayLike, size: Sequence[int], shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Tell which patches (…, D) extend beyond a volume; (…)."""
-    first = np.asarray(offset)
-    out = (first < 0) | (first + np.asarray(size) > np.asarray(shape))
-    return np.asarray(out.any(axis=-1))
-
-
-def cut_patch(
-    level: Level, offset: Sequence[int], size: Sequence[int]
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Read a patch, with zeros outside of the volume.
-
-    Parameters
-    ----------
-    level : Level
-        Only the voxels of the patch are read.
-    offset : sequence of int
-        First voxel along each axis; may be negative.
-    size : sequence of int
-        Voxels along each axis.
-
-    Returns
-    -------
-    values : (C, *size) ndarray
-        Stored numbers.
-    outside : (*size) ndarray of bool, or None
-        Pixels outside of the volume; None if the patch lies inside.
-    """
-    first, shape = np.asarray(offset), np.asarray(level.shape)
-    last = first + np.asarray(size)
-    start, stop = np.clip(first, 0, shape), np.clip(last, 0, shape)
-    if np.array_equal(start, first) and np.array_equal(stop, last):
-        return level.read(first.tolist(), last.tolist()), None
-    values = np.zeros((level.channels, *size), dtype=level.dtype)
-    outside = np.ones(tuple(size), dtype=bool)
-    if (stop > start).all():
-        box = tuple(slice(a, b) for a, b in zip(start - first, stop - first, strict=True))
-        values[(slice(None), *box)] = level.read(start.tolist(), stop.tolist())
-        outside[box] = False
-    return values, outside
-
-
-def cut_resampled(
-    level: Level, center_voxel: Sequence[float], size: Sequence[int], step: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """Read a patch with another voxel size, interpolated linearly.
-
-    Parameters
-    ----------
-    level : Level
-        Only the required voxels are read.
-    center_voxel : sequence of float
-        Position of the center, which is snapped as in :func:`patch_offset`.
-    size : sequence of int
-        Voxels of the patch along each axis.
-    step : sequence of float
-        Voxels of the volume per voxel of the patch. Above 1, a Gaussian of (step − 1) / 2
-        voxels smooths the volume first, against aliasing.
-
-    Returns
-    -------
-    values : (C, *size) ndarray, float64
-    outside : (*size) ndarray of bool, or None
-    """
-    from scipy.ndimage import gaussian_filter, map_coordinates
-
-    start = resampled_start(center_voxel, size, step)
-    sigma = np.maximum((np.asarray(step) - 1) / 2, 0)
-    margin = np.ceil(3 * sigma).astype(int)
-    end = start + (np.asarray(size) - 1) * np.asarray(step)
-    first = np.floor(start + TIE).astype(int) - margin
-    last = np.ceil(end - TIE).astype(int) + 1 + margin
-    raw, raw_outside = cut_patch(level, first.tolist(), (last - first).tolist())
-    axes = [
-        np.clip(s + np.arange(n) * k - f, 0, last_ - f - 1)
-        for s, n, k, f, last_ in zip(start, size, step, first, last, strict=True)
-    ]
-    grid = np.meshgrid(*axes, indexing="ij")
-    channels = [channel.astype(np.float64) for channel in raw]
-    if sigma.any():
-        channels = [gaussian_filter(channel, sigma) for channel in channels]
-    planes = [map_coordinates(channel, grid, order=1) for channel in channels]
-    outside = None
-    if raw_outside is not None:
-        outside = map_coordinates(raw_outside.astype(np.float64), grid, order=1) > 0.5
-    return np.stack(planes), outside
-
-
-def resampled_start(
-    center_voxel: Sequence[float], size: Sequence[int], step: Sequence[float]
-) -> NDArray[np.float64]:
-    """Return the position of voxel 0 of a resampled patch, in voxels of the volume."""
-    nearest = np.floor(np.asarray(center_voxel, dtype=float) + 0.5 + TIE)
-    return np.asarray(nearest - (np.asarray(size) // 2) * np.asarray(step, dtype=float))
-
 
 Outside = Literal["pad", "skip"]
 SAME_SIZE = 0.02
@@ -203,6 +77,11 @@ class VolumePoints:
         Points outside of the volume, and points skipped because their patch extends beyond it.
     level : Level
         The level that is read.
+    groups : tuple of str
+        Neuron or other group of each point; empty if they are unknown.
+    gray_map : GrayMap or None
+        Mapping of the scaled values, such as to those of the training images; None by default. The
+        padding of patches that extend beyond the volume is not mapped.
     further_assumptions : tuple of Assumption
         About the table of the points, and values that were chosen for the user; empty by default.
 
@@ -241,13 +120,15 @@ class VolumePoints:
             )
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
+        self.groups: tuple[str, ...] = ()
+        self.gray_map: GrayMap | None = None
         self.further_assumptions: tuple[Assumption, ...] = ()
         self.size = tuple(int(n) for n in size)
         self.level = volume.level_for(voxel_size)
         self.voxel_size = tuple(float(v) for v in voxel_size) if voxel_size is not None else None
         self.step = self._step() if resample else None
         self._centers, self._labels = centers, labels
-        self._ids = _unique_names(ids) if ids is not None else None
+        self._ids = unique_names(ids) if ids is not None else None
         inside = volume.is_inside(volume.finest.transform.to_voxel(centers))
         keep = inside.copy()
         if outside == "skip":
@@ -271,20 +152,14 @@ class VolumePoints:
         return (*self.volume.assumptions, *assumed, *self.further_assumptions)
 
     def __getitem__(self, index: int) -> Sample:
-        row = int(self.rows[index])
-        transform = self.level.transform
-        center = transform.to_voxel(self._centers[row])
         name = self.sample_id(index)
-        if self.step is None:
-            offset = patch_offset(center, self.size)
-            values, outside = cut_patch(self.level, offset.tolist(), self.size)
-            placed = transform.at(offset.tolist())
-        else:
-            start = resampled_start(center.tolist(), self.size, self.step)
-            values, outside = cut_resampled(self.level, center.tolist(), self.size, self.step)
-            offset = np.floor(start).astype(np.int64)
-            placed = transform.at(start.tolist(), self.step)
+        values, outside, offset, placed = self._cut(index)
         image = self._scaled(values, outside, name)
+        if self.gray_map is not None:
+            padding = image[:, outside] if outside is not None else None
+            image = self.gray_map.apply(image)
+            if padding is not None:
+                image[:, outside] = padding
         n_hidden = _n_hidden(self.size)
         image = np.ascontiguousarray(image.reshape((len(image), *self.size[n_hidden:])))
         return Sample(
@@ -295,8 +170,35 @@ class VolumePoints:
             translate=tuple(placed.to_world((0,) * placed.ndim).tolist())[n_hidden:],
             unit=self.volume.unit,
             path=self.volume.path,
-            place=Place(placed, self.size, tuple(offset.tolist()), self.center_world(index)),
+            place=Place(
+                placed,
+                self.size,
+                tuple(offset.tolist()),
+                self.center_world(index),
+                level=self.volume.level_number(self.level),
+                metadata_sha256=self.volume.metadata_sha256,
+                gray_map=self.gray_map.nodes if self.gray_map is not None else (),
+            ),
         )
+
+    def stored_patch(self, index: int) -> NDArray[Any]:
+        """Return the numbers of a patch as they are stored; (C, *size)."""
+        return self._cut(index)[0]
+
+    def _cut(
+        self, index: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None, NDArray[np.int64], Transform]:
+        """Return stored numbers, pixels outside of the volume, first voxel, and place."""
+        transform = self.level.transform
+        center = transform.to_voxel(self._centers[int(self.rows[index])])
+        if self.step is None:
+            offset = patch_offset(center, self.size)
+            values, outside = cut_patch(self.level, offset.tolist(), self.size)
+            return values, outside, offset, transform.at(offset.tolist())
+        start = resampled_start(center.tolist(), self.size, self.step)
+        values, outside = cut_resampled(self.level, center.tolist(), self.size, self.step)
+        placed = transform.at(start.tolist(), self.step)
+        return values, outside, np.floor(start).astype(np.int64), placed
 
     def sample_id(self, index: int) -> str:
         """Return the id of a point, or its number, counted from 0."""
@@ -307,14 +209,27 @@ class VolumePoints:
         """Return the label of a point."""
         return self._labels[int(self.rows[index])] if self._labels is not None else None
 
+    def group(self, index: int) -> str:
+        """Return the group of a sample, such as its neuron; empty if it is unknown."""
+        return self.groups[int(self.rows[index])] if self.groups else ""
+
     def center_world(self, index: int) -> tuple[float, ...]:
         """Return the world position of a sample's point."""
         return tuple(self._centers[int(self.rows[index])].tolist())
+
+    def centers_world(self) -> NDArray[np.float64]:
+        """Return the world positions of the points of all samples; (n, D)."""
+        return np.asarray(self._centers[self.rows])
 
     def index_of(self, row: int) -> int | None:
         """Return the index of the sample of a point; None if there is none."""
         index = int(self._order[row]) if 0 <= row < len(self._order) else -1
         return index if index >= 0 else None
+
+    def whole_patches(self) -> NDArray[np.int64]:
+        """Return the indices of samples whose patch lies inside of the volume."""
+        voxels = self.level.transform.to_voxel(self._centers[self.rows])
+        return np.flatnonzero(~reaches_out(*self._box(voxels), self.level.shape))
 
     def size_mismatch(self) -> str:
         """Return a warning if the voxel sizes of volume and network differ, else ``""``.
@@ -332,6 +247,39 @@ class VolumePoints:
             f"The voxels have {_sizes(sizes)} {unit}, but the network was trained with "
             f"{_sizes(self.voxel_size)} {unit}. Turn on Resample, or correct the size."
         )
+
+    @property
+    def can_prefetch(self) -> bool:
+        """True if the volume lies on another machine."""
+        return self.level.block_shape() is not None
+
+    def prefetch(self, indices: Sequence[int]) -> Callable[[], None]:
+        """Request patches; see :class:`~napari_quac.data.dataset.Prefetching`."""
+        cancels = []
+        for index in indices:
+            center = self.level.transform.to_voxel(self._centers[int(self.rows[index])])
+            if self.step is None:
+                first, size = patch_offset(center, self.size), np.asarray(self.size)
+            else:
+                first, size = resampled_box(center.tolist(), self.size, self.step)
+            start, stop = (np.clip(edge, 0, self.level.shape) for edge in (first, first + size))
+            if (stop > start).all():
+                cancels.append(self.level.prefetch(start.tolist(), stop.tolist()))
+
+        def cancel() -> None:
+            for function in cancels:
+                function()
+
+        return cancel
+
+    def reading_order(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort samples of remote volumes so that those of one block follow each other."""
+        blocks = self.level.block_shape()
+        if blocks is None:
+            return indices
+        voxels = self.level.transform.to_voxel(self._centers[self.rows[indices]])
+        numbers = np.maximum(np.asarray(voxels) // np.asarray(blocks), 0).astype(np.uint64)
+        return indices[np.argsort(z_order(numbers), kind="stable")]
 
     def take(self, indices: Sequence[int]) -> VolumePoints:
         """Return a dataset of some of the samples, in that order."""
@@ -387,22 +335,6 @@ class VolumePoints:
             )
         volume = f"'{self.volume.name}' ({_sizes(self.volume.finest.shape)} voxels)"
         return f"0 of {n_points} inside of {volume}. Check unit and axis order."
-
-
-def _unique_names(ids: Sequence[str]) -> list[str]:
-    """Return unique names; empty ones become the numbers of their points."""
-    names = [str(name) or f"point {row}" for row, name in enumerate(ids)]
-    if len(set(names)) == len(names):
-        return names
-    used, counts = set(names), Counter[str]()
-    for row, name in enumerate(names):
-        counts[name] += 1
-        if counts[name] > 1:
-            while f"{name} #{counts[name]}" in used:
-                counts[name] += 1
-            names[row] = f"{name} #{counts[name]}"
-            used.add(names[row])
-    return names
 
 
 def _n_hidden(size: Sequence[int]) -> int:

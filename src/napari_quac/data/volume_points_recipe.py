@@ -1,188 +1,36 @@
-"""Points of a table on a volume: their axis order and unit, and the recipe of their samples."""
+"""The recipe of samples at the points of a table on a volume."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.place import NM_PER_UNIT, grouped_digits
-from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, TableUnit
-from napari_quac.data.remote.address import Location
+from napari_quac.data.coordinate_reading import (
+    CountedReading,
+    Reading,
+    check_reading,
+    count_readings,
+    table_box,
+)
+from napari_quac.data.gray_map import GrayMap, match_to_images
+from napari_quac.data.remote.address import Address, Location
+from napari_quac.data.tables.column_names import (
+    CLASS,
+    ColumnMapping,
+    guess_table_columns,
+)
+from napari_quac.data.tables.join import Join, join_labels
+from napari_quac.data.tables.point_table import PointTable, read_point_table
+from napari_quac.data.tables.row_filter import RowFilter, parse_conditions
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points import VolumePoints
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, shorten
 
-Order = Literal["z-y-x", "x-y-z"]
-ORDERS: tuple[Order, ...] = ("z-y-x", "x-y-z")
-VoxelNm = Sequence[float] | None
-NEARLY = 0.9
-"""Readings with this share of the most points inside are compared by the spread of the points."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """An interpretation of coordinates: axis order and unit.
-
-    Attributes
-    ----------
-    order : "z-y-x" or "x-y-z"
-        Axes of the first, second and third column.
-    unit : "voxel", "nm" or "µm"
-    """
-
-    order: Order = "z-y-x"
-    unit: TableUnit = "voxel"
-
-    def to_world(
-        self, values: NDArray[np.float64], volume: Volume, voxel_nm: VoxelNm = None
-    ) -> NDArray[np.float64]:
-        """Return world positions on a volume.
-
-        Parameters
-        ----------
-        values : (N, D) ndarray
-            Coordinates from the table.
-        volume : Volume
-            The volume that contains the points.
-        voxel_nm : sequence of float, optional
-            Nanometers per voxel of a volume without a unit; by default its scale is in
-            nanometers.
-
-        Returns
-        -------
-        world : (N, D) ndarray
-        """
-        transform = volume.finest.transform
-        ordered = values if self.order == "z-y-x" else values[:, ::-1]
-        if self.unit == "voxel":
-            return transform.to_world(ordered)
-        nm = ordered * NM_PER_UNIT[self.unit]
-        if volume.unit in NM_PER_UNIT:
-            return np.asarray(nm / NM_PER_UNIT[volume.unit])
-        if voxel_nm is None:
-            return np.asarray(nm)
-        return transform.to_world(nm / np.asarray(voxel_nm, dtype=float))
-
-
-@dataclass(frozen=True)
-class CountedReading:
-    """A reading with the number of points inside of the volume.
-
-    Attributes
-    ----------
-    reading : Reading
-    n_inside, n_points : int
-    spread : float
-        Share of the volume in the bounding box of the points inside.
-    """
-
-    reading: Reading
-    n_inside: int
-    n_points: int
-    spread: float
-
-    def sentence(self) -> str:
-        """Return the counts, such as ``"1 204 of 1 210 inside"``."""
-        return f"{grouped_digits(self.n_inside)} of {grouped_digits(self.n_points)} inside"
-
-
-def count_readings(
-    values: NDArray[np.float64], volume: Volume, voxel_nm: VoxelNm = None, named_unit: str = ""
-) -> list[CountedReading]:
-    """Try all axis orders and units; the one with the most points inside comes first.
-
-    With a unit that is too large, all points lie close together in a corner inside. Readings with
-    nearly as many points inside as the best one are therefore ordered by the unit in the column
-    names, and by the spread of the points.
-
-    Parameters
-    ----------
-    values : (N, D) ndarray
-        Coordinates from the table.
-    volume : Volume
-        The volume that contains the points.
-    voxel_nm : sequence of float, optional
-        See :meth:`Reading.to_world`.
-    named_unit : str
-        Unit in the column names; empty for none.
-    """
-    counted = []
-    for order, unit in product(ORDERS, TABLE_UNITS):
-        reading = Reading(order, unit)
-        voxels = volume.finest.transform.to_voxel(reading.to_world(values, volume, voxel_nm))
-        inside = volume.is_inside(voxels)
-        spread = 0.0
-        if inside.any():
-            extent = np.ptp(voxels[inside], axis=0) + 1
-            spread = float(np.prod(extent / np.asarray(volume.finest.shape)))
-        counted.append(CountedReading(reading, int(inside.sum()), len(values), spread))
-    most = max(entry.n_inside for entry in counted)
-
-    def fits(entry: CountedReading) -> bool:
-        return 0 < entry.n_inside and entry.n_inside >= NEARLY * most
-
-    def by_unit(entry: CountedReading) -> tuple[bool, bool, float]:
-        return fits(entry), bool(named_unit) and entry.reading.unit == named_unit, entry.spread
-
-    best = max(counted, key=by_unit)
-    named = Reading(ORDERS[0], best.reading.unit)
-    as_named = next(entry for entry in counted if entry.reading == named)
-    if fits(as_named) and as_named.spread > best.spread / 8:
-        best = as_named  # both orders fit a volume of equal sides: the names decide
-    rest = [entry for entry in counted if entry is not best]
-    return [best, *sorted(rest, key=lambda entry: entry.n_inside, reverse=True)]
-
-
-def check_reading(
-    reading: Reading, values: NDArray[np.float64], volume: Volume, voxel_nm: VoxelNm = None
-) -> CountedReading:
-    """Return the number of points inside for a reading.
-
-    Raises
-    ------
-    DataError
-        If no point is inside; the message names the reading with the most points inside.
-    """
-    counted = count_readings(values, volume, voxel_nm)
-    current = next(entry for entry in counted if entry.reading == reading)
-    if current.n_inside:
-        return current
-    raise DataError(refusal(current, counted[0], volume, voxel_nm))
-
-
-def refusal(
-    current: CountedReading, best: CountedReading, volume: Volume, voxel_nm: VoxelNm = None
-) -> str:
-    """Explain that no point is inside for a reading, and name a better one.
-
-    An example is ``"0 of 1 210 inside. Read as nm (40, 4, 4): 1 204 inside."``
-    """
-    if not best.n_inside:
-        shape = " × ".join(map(str, volume.finest.shape))
-        return (
-            f"{current.sentence()} for every axis order and unit. '{volume.name}' has "
-            f"{shape} voxels. Check columns and voxel size, or choose the volume of these points."
-        )
-    description: str = best.reading.unit if best.reading.unit != "voxel" else "voxels"
-    if best.reading.unit == "nm":
-        description += f" ({', '.join(f'{size:g}' for size in _voxel_nm(volume, voxel_nm))})"
-    if best.reading.order != current.reading.order:
-        description += f", {best.reading.order}"
-    return f"{current.sentence()}. Read as {description}: {grouped_digits(best.n_inside)} inside."
-
-
-def _voxel_nm(volume: Volume, voxel_nm: VoxelNm) -> list[float]:
-    sizes = volume.finest.transform.voxel_size()
-    if volume.unit in NM_PER_UNIT:
-        return [size * NM_PER_UNIT[volume.unit] for size in sizes]
-    return list(voxel_nm) if voxel_nm is not None else list(sizes)
+N_TRIAL = 2000
+"""Random rows from which unit and order of the coordinates follow."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +42,7 @@ class VolumePointsRecipe:
     volume : Path or Address
         See :func:`~napari_quac.data.volume_file.open_volume`.
     points : Path
-        See :func:`~napari_quac.data.point_table.read_point_table`.
+        See :func:`~napari_quac.data.tables.point_table.read_point_table`.
     size : tuple of int
         Voxels of a patch along z, y and x.
     dataset : str
@@ -218,6 +66,32 @@ class VolumePointsRecipe:
         Stored values that become 0 and 1; None for those of the data type.
     outside : "pad" or "skip"
         Pad patches that extend beyond the volume with zeros, or skip them.
+    site : "pre", "center", "post" or ""
+        Site of a synapse whose coordinates are read, if the table has several; empty for the first
+        of these.
+    rows : str
+        Conditions on rows; see :func:`~napari_quac.data.tables.row_filter.parse_conditions`.
+    n_random, seed : int
+        Number of random rows inside of the volume, of each class; 0 for all.
+    table : str
+        Table of a database; empty for the only one with coordinates.
+    coordinate_voxel_size : tuple of float or None
+        Nanometers of one unit of the coordinates, along z, y and x; None for those of the volume,
+        or those that the table states.
+    labels : Path or None
+        A second table with the labels, such as one of neurons.
+    join : tuple of str
+        Columns of both tables with equal values; empty for a guess.
+    group_column : str
+        Column of the neurons; empty for a guess, ``"-"`` for none.
+    volume_sha256 : str
+        SHA-256 of the description of a volume on another machine, which must not change; empty
+        for any.
+    match_histogram : Path or None
+        Training images, whose gray values those of the volume are matched to, by one mapping for
+        all patches; see :mod:`~napari_quac.data.gray_map`.
+    gray_map : tuple of (float, float)
+        Nodes of that mapping, as computed before; empty to compute them.
     """
 
     volume: Location
@@ -235,6 +109,31 @@ class VolumePointsRecipe:
     resample: bool = False
     value_range: tuple[float, float] | None = None
     outside: Literal["pad", "skip"] = "pad"
+    site: Literal["", "pre", "center", "post"] = ""
+    rows: str = ""
+    n_random: int = 0
+    seed: int = 0
+    table: str = ""
+    coordinate_voxel_size: tuple[float, ...] | None = None
+    labels: Path | None = None
+    join: tuple[str, ...] = ()
+    group_column: str = ""
+    volume_sha256: str = ""
+    match_histogram: Path | None = None
+    gray_map: tuple[tuple[float, float], ...] = ()
+
+    def resolved(self, points: VolumePoints) -> VolumePointsRecipe:
+        """Return the recipe with what was found about the volume, for a plan.
+
+        Parameters
+        ----------
+        points : VolumePoints
+            Loaded by this recipe.
+        """
+        volume = points.volume
+        place = volume.path if isinstance(volume.path, Address) else self.volume
+        grays = points.gray_map.nodes if points.gray_map is not None else ()
+        return replace(self, volume=place, volume_sha256=volume.metadata_sha256, gray_map=grays)
 
     def load(self) -> VolumePoints:
         """Open volume and table.
@@ -244,31 +143,30 @@ class VolumePointsRecipe:
         DataError
             If one of them cannot be opened, or no point lies inside.
         """
-        from napari_quac.data.point_table import guess_table_columns, read_point_table
         from napari_quac.data.volume_file import open_volume
 
         volume = open_volume(self.volume, self.dataset, self.channel, self.volume_voxel_size)
-        table = read_point_table(self.points)
-        guess = guess_table_columns(table, volume.ndim)
-        columns = self.columns or guess.coordinates
-        if not columns:
+        if self.volume_sha256 and volume.metadata_sha256 != self.volume_sha256:
             raise DataError(
-                f"The coordinates of '{table.name}' cannot be recognized from the column "
-                f"names ({', '.join(table.columns)}). Choose three columns, in the order z, y, x."
+                f"The description of '{self.volume}' has changed since the plan was written. Make "
+                "a new plan, or use the earlier version of the volume."
             )
+        table = self._read_table(volume)
+        guess = guess_table_columns(table, volume.ndim, self.site)
+        columns = self._coordinates(table, guess)
         values, rows = table.positions(columns)
-        if self.unit == "auto":
+        unit = "nm" if table.factors else self.unit
+        if unit == "auto":
             reading = count_readings(values, volume, named_unit=guess.unit)[0].reading
         else:
-            reading = Reading(self.order, self.unit)
+            reading = Reading(self.order, unit)
         counted = check_reading(reading, values, volume)
         unique_ids = guess.id if guess.id and table.is_unique(guess.id) else ""
         ids = _column(self.id_column, unique_ids)
-        label_column = _column(self.label_column, guess.label)
+        texts, label_facts = self._labels(table, guess)
         labels: list[int | None] | None = None
         classes: tuple[str, ...] = ()
-        if label_column:
-            texts = table.texts(label_column)
+        if texts is not None:
             names = [texts[row] for row in rows]
             classes = tuple(sorted(set(names) - {""}))
             labels = [classes.index(name) if name else None for name in names]
@@ -285,16 +183,134 @@ class VolumePointsRecipe:
             self.outside,
             f"{table.name} in {volume.name}",
         )
-        assumptions = table_assumptions(
-            table, guess, counted, bool(self.columns), self.unit != "auto", ids
+        group_column = _column(self.group_column, guess.group)
+        if group_column:
+            groups = table.texts(group_column)
+            points.groups = tuple(groups[row] for row in rows)
+        has_unit = self.unit != "auto" or bool(table.factors)
+        points.further_assumptions = (
+            *table_assumptions(
+                table, guess, counted, bool(self.columns or self.site), has_unit, ids
+            ),
+            *(Assumption("labels", sentence) for sentence in label_facts),
         )
-        if label_column and not self.label_column:
-            sentence = (
-                f"The classes are those of the column '{label_column}' (setting label column)."
-            )
-            assumptions.append(Assumption("labels", sentence))
-        points.further_assumptions = tuple(assumptions)
+        self._match_grays(points)
         return points
+
+    def _match_grays(self, points: VolumePoints) -> None:
+        """Map the gray values to those of the training images, and state it."""
+        if self.gray_map:
+            points.gray_map = GrayMap(self.gray_map)
+        elif self.match_histogram is not None:
+            points.gray_map = match_to_images(points, self.match_histogram)
+        if points.gray_map is None:
+            return
+        images = f" in '{self.match_histogram.name}'" if self.match_histogram is not None else ""
+        nodes = points.gray_map.nodes
+        sentence = (
+            f"The gray values are changed: one mapping for all patches matches their histogram to "
+            f"the training images{images} ({nodes[0][0]:.3g} to {nodes[-1][0]:.3g} become "
+            f"{nodes[0][1]:.3g} to {nodes[-1][1]:.3g})."
+        )
+        matched = Assumption("image range", sentence)
+        points.further_assumptions = (*points.further_assumptions, matched)
+
+    def _read_table(self, volume: Volume) -> PointTable:
+        """Read the rows inside of the volume that fulfill the conditions."""
+        further = (self.id_column, self.label_column, self.group_column, *self.join)
+        return read_points_inside(
+            self.points,
+            RowFilter(parse_conditions(self.rows), (), self.n_random, self.seed),
+            volume,
+            self.columns,
+            self.site,
+            None if self.unit == "auto" else Reading(self.order, self.unit),
+            columns=(*self.columns, *(name for name in further if name and name != "-")),
+            table=self.table,
+            resolution=self.coordinate_voxel_size,
+        )
+
+    def _coordinates(self, table: PointTable, guess: ColumnMapping) -> tuple[str, ...]:
+        if self.site and not self.columns and guess.site != self.site:
+            raise DataError(
+                f"'{table.name}' has no coordinates of the site '{self.site}' by its column names "
+                f"({shorten(', '.join(table.columns), 300)}). Choose the columns (--coordinates)."
+            )
+        if columns := self.columns or guess.coordinates:
+            return columns
+        raise DataError(
+            f"The coordinates of '{table.name}' cannot be recognized from the column "
+            f"names ({shorten(', '.join(table.columns), 300)}). Choose three columns, in the order "
+            "z, y, x."
+        )
+
+    def _labels(
+        self, table: PointTable, guess: ColumnMapping
+    ) -> tuple[tuple[str, ...] | None, list[str]]:
+        """Return the class name of each row, and what was assumed about them."""
+        if self.labels is not None:
+            key, other_key = (*self.join, "", "")[:2]
+            joined = join_labels(table, Join(self.labels, key, other_key, self.label_column))
+            return joined.texts, [joined.sentence()]
+        column = _column(self.label_column, guess.label)
+        if not column and self.label_column != "-" and CLASS in table.columns:
+            column = CLASS
+        if not column:
+            return None, []
+        if self.label_column or column == CLASS:
+            return table.texts(column), []
+        sentence = f"The classes are those of the column '{column}' (setting label column)."
+        return table.texts(column), [sentence]
+
+
+def read_points_inside(
+    path: Path,
+    rows: RowFilter,
+    volume: Volume | None,
+    coordinates: Sequence[str] = (),
+    site: str = "",
+    reading: Reading | None = None,
+    **options: Any,
+) -> PointTable:
+    """Read rows of a table, random ones from those inside of a volume.
+
+    Parameters
+    ----------
+    path : path
+        Of the table.
+    rows : RowFilter
+        Which rows.
+    volume : Volume or None
+        Points outside are not drawn; None to draw from all.
+    coordinates : sequence of str
+        Columns of the coordinates; empty for a guess.
+    site : str
+        Site of a synapse for the guess.
+    reading : Reading, optional
+        Order and unit of the coordinates; by default those with the most points inside.
+    **options
+        Of :func:`~napari_quac.data.tables.point_table.read_point_table`.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, or no row fulfills the filter.
+    """
+    if not rows.n_random or volume is None:
+        return read_point_table(path, rows, **options)
+    # the rows inside are known once unit and order are, for which some random rows are enough
+    sample = read_point_table(path, replace(rows, n_random=N_TRIAL), **options)
+    guess = guess_table_columns(sample, volume.ndim, site)
+    columns = tuple(coordinates) or guess.coordinates
+    if not columns:
+        return read_point_table(path, rows, **options)
+    values, _ = sample.positions(columns)
+    if sample.factors:
+        reading = Reading(reading.order if reading else "z-y-x", "nm")
+    if reading is None:
+        reading = count_readings(values, volume, named_unit=guess.unit)[0].reading
+    box = table_box(reading, columns, volume, sample.factors)
+    return read_point_table(path, replace(rows, box=box), **options)
 
 
 def table_assumptions(
@@ -320,11 +336,11 @@ def table_assumptions(
     id_column : str
         Column of the ids; empty for none.
     """
-    assumptions = []
+    assumptions = [Assumption("coordinates", sentence) for sentence in table.facts]
     if not has_columns:
         sentence = f"The coordinates are the columns {', '.join(guess.coordinates)}."
         if guess.others:
-            sentence += f" The table also has {', '.join(guess.others)}; choose the columns."
+            sentence += f" The table also has {', '.join(guess.others)}; choose the site."
         assumptions.append(Assumption("coordinates", sentence))
     if not has_unit:
         reading = counted.reading

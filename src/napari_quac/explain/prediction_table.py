@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.dataset import Dataset, ReadAhead, Sample, reading_order
 from napari_quac.errors import OutOfMemoryError, QuacError, is_out_of_memory, one_line
 from napari_quac.explain.labels import LabelMatch, match_labels
 from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
@@ -22,6 +22,8 @@ from napari_quac.networks.run_errors import network_errors
 from napari_quac.stepwise import Progress, stepwise
 
 UNKNOWN = -1
+BATCHES_AHEAD = 2
+"""Batches of remote samples that are requested at once: the present one and the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,28 +137,40 @@ def predict_all(
             classifier.class_names, probabilities.copy(), truth.copy(), dict(failures), labels
         )
 
-    last_partial = -np.inf
-    for start in range(0, len(missing), batch_size):
-        partial = None
-        if time.monotonic() - last_partial >= partial_every:
-            last_partial, partial = time.monotonic(), current_table()
-        yield Progress(start, len(missing), "predict all samples", partial)
-        batches: defaultdict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
-        for index in missing[start : start + batch_size].tolist():
-            try:
-                sample = dataset[index]
-                classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
-            except Exception as error:  # noqa: BLE001 - becomes the failure of the sample
-                failures[index] = failure_text(error)
-            else:
-                batches[sample.image.shape][index] = sample.image
-        for images in batches.values():  # of one shape each
-            for index, outcome in _predict_together(images, classifier).items():
+    last_partial, missing = -np.inf, reading_order(dataset, missing)
+    with ReadAhead(dataset, missing.tolist(), BATCHES_AHEAD * batch_size) as ahead:
+        for start in range(0, len(missing), batch_size):
+            partial = None
+            if time.monotonic() - last_partial >= partial_every:
+                last_partial, partial = time.monotonic(), current_table()
+            yield Progress(start, len(missing), "predict all samples", partial)
+            ahead.advance(start)
+            outcomes = _predict_batch(missing[start : start + batch_size], dataset, classifier)
+            for index, outcome in outcomes.items():
                 if isinstance(outcome, str):
                     failures[index] = outcome
                 else:
                     probabilities[index] = outcome
     return current_table()
+
+
+def _predict_batch(
+    indices: NDArray[np.int64], dataset: Dataset, classifier: Classifier
+) -> dict[int, NDArray[np.float32] | str]:
+    """Read and predict samples; the error of each that has no prediction."""
+    outcomes: dict[int, NDArray[np.float32] | str] = {}
+    batches: defaultdict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
+    for index in indices.tolist():
+        try:
+            sample = dataset[index]
+            classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
+        except Exception as error:  # noqa: BLE001 - becomes the failure of the sample
+            outcomes[index] = failure_text(error)
+        else:
+            batches[sample.image.shape][index] = sample.image
+    for images in batches.values():  # of one shape each
+        outcomes |= _predict_together(images, classifier)
+    return outcomes
 
 
 def _predict_together(

@@ -24,7 +24,7 @@ from napari_quac.live.network_search import StoreNetworks, find_networks
 from napari_quac.live.plans import ROLES, inspect_recipe
 from napari_quac.live.recent import KINDS, RecentFile, RecentWork
 from napari_quac.live.session_state import SampleView, SessionState
-from napari_quac.networks.consent import Request, programs_in
+from napari_quac.networks.consent import Request, hosts_in, programs_in
 from napari_quac.reading import path_exists
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ class Opening(QObject):
         def work() -> Restored:
             recipes, settings = state.build_recipes(), state.build_settings()
             networks = {r: inspect_recipe(r, recipes[r]) for r in ROLES if r in recipes}
-            return recipes, networks, programs_in(*(recipes[r] for r in networks), settings)
+            programs = programs_in(*(recipes[r] for r in networks), settings)
+            return recipes, networks, (*programs, *hosts_in(recipes.get("samples")))
 
         def ask(loaded: Restored) -> None:
             title = f"the session with {state.title}"

@@ -62,10 +62,9 @@ class PathField(QWidget):
 
     def offer(self, names: Callable[[], Sequence[str]], picked: Callable[[str], None]) -> None:
         """Add a menu *Without a file*, which is filled when it opens."""
-        if self._menu is None:
+        submenu = self.add_menu("Without a file")
+        if submenu is None:
             return
-        submenu = self._menu.addMenu("Without a file")
-        submenu.setObjectName(f"{self.button.objectName()}_without_file")
 
         def fill() -> None:
             submenu.clear()
@@ -73,6 +72,15 @@ class PathField(QWidget):
                 submenu.addAction(name, lambda name=name: picked(name))
 
         submenu.aboutToShow.connect(slot(fill))
+
+    def add_menu(self, title: str) -> QMenu | None:
+        """Add a menu to that of the button; None if the button has none."""
+        if self._menu is None:
+            return None
+        submenu = self._menu.addMenu(title)
+        name = title.lower().replace(" a ", " ").replace(" ", "_")
+        submenu.setObjectName(f"{self.button.objectName()}_{name}")
+        return submenu
 
     def show_path(self, path: Path | str | None, text: str = "") -> None:
         """Show a path, or a text in its place, without a signal."""

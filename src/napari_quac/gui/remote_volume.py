@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT
 from napari_quac.data.remote.address import Address
-from napari_quac.data.remote.link import Link, read_link, state_address
+from napari_quac.data.remote.link import AnnotationLayer, Link, read_link, state_address
 from napari_quac.data.remote.overview import Part, read_neighborhood, read_overview
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points import VolumePoints
@@ -23,8 +22,10 @@ from napari_quac.errors import DataError
 from napari_quac.gui.input_layers import REMOTE, placement_of, point_look
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.source_layers import ADDED
+from napari_quac.gui.volume_reader import layer_look
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.point_samples import GROUP_COLUMN
 from napari_quac.networks.consent import hosts_in, trust
 from napari_quac.stepwise import Steps
 
@@ -120,28 +121,24 @@ class RemoteVolumes(QObject):
             problems = [image.problem for image in link.images] or ["It shows no image."]
             failed(DataError(f"Nothing in the link can be opened. {' '.join(problems)}"))
 
-        trust(hosts_in(*state_address(text)))  # named by the user
+        try:
+            trust(hosts_in(*state_address(text)))  # named by the user
+        except DataError as error:
+            failed(error)
+            return
         self._controller.run(SLOT, "reading the link", lambda: read_link(text), done, failed)
 
     def _add(self, volume: Volume, part: Part, name: str) -> Any:
-        look: dict[str, Any] = {"contrast_limits": usual_range(part.voxels.dtype)}
-        if part.voxels.dtype.kind not in "bui" or part.voxels.dtype.itemsize > 1:
-            low, high = float(part.voxels.min()), float(part.voxels.max())
-            look["contrast_limits"] = (low, high if high > low else low + 1)
-        if volume.unit is not None:
-            look["units"] = (volume.unit,) * volume.ndim
         return self._viewer.add_image(
             part.voxels,
             name=name,
-            scale=part.transform.scale,
-            translate=part.transform.translate,
-            colormap="gray",
             metadata={"path": str(volume.path), ADDED: True, REMOTE: volume},
-            **look,
+            **layer_look(volume, part),
         )
 
     def _on_index(self, index: int | None) -> None:
         self._later.stop()
+        self._controller.stop(AROUND_SLOT)  # its requests would delay those of the patch
         dataset = self._current()
         if index is not None and dataset is not None and isinstance(dataset.volume.path, Address):
             self._later.start()
@@ -182,10 +179,16 @@ def add_annotations(viewer: Any, link: Link | None, volume: Volume, image: Any) 
         added = viewer.add_points(
             volume.finest.transform.to_voxel(world),
             name=layer.name,
-            features={"id": layer.ids, "description": layer.descriptions},
+            features=features_of(layer),
             metadata={ADDED: True},
             **placement_of(image),
             **point_look(volume),
         )
         names.append(str(added.name))
     return names
+
+
+def features_of(layer: AnnotationLayer) -> dict[str, tuple[str, ...]]:
+    """Return the columns of annotations: ids, texts, neurons and properties."""
+    features = {**layer.properties, "id": layer.ids, "description": layer.descriptions}
+    return {**features, GROUP_COLUMN: layer.segments} if layer.segments else features

@@ -15,8 +15,10 @@ ACTIONS: Mapping[str, str] = {
     "new_folder": "Use a new folder",
     "use_samples": "Use",
     "use_points": "Use points",
+    "use_own_points": "Use them",
     "resume": "Resume",
     "read_large": "Read it",
+    "sign_in": "Sign in",
 }
 """Buttons inside of messages; :meth:`napari_quac.live.session.Session.perform` performs them."""
 

@@ -7,7 +7,7 @@ A filter is parsed into numpy operations over
     conjunction = term ("and" term)*
     term       = "not" term | "(" filter ")" | comparison | flag
     comparison = column ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") (column | constant)
-    column     = number | id | label | predicted | target | confidence | score | p(CLASS)
+    column     = number | id | neuron | label | predicted | target | confidence | score | p(CLASS)
     flag       = mispredicted | correct | has_prediction | explained | switched | failed
 
 An unknown value, such as the confidence of a sample without prediction, matches no comparison.
@@ -46,12 +46,16 @@ NUMBERS: Mapping[str, Reader] = {
     "confidence": lambda columns: columns.confidence,
     "score": lambda columns: columns.scores,
 }
+TEXTS: Mapping[str, Reader] = {
+    "id": lambda columns: columns.sample_list.ids,
+    "neuron": lambda columns: columns.groups,
+}
 CLASSES: Mapping[str, Reader] = {
     "label": lambda columns: columns.label_codes,
     "predicted": lambda columns: columns.predicted_codes,
     "target": lambda columns: columns.target_codes,
 }
-COLUMNS = ("id", *CLASSES, *NUMBERS, "p(CLASS)")
+COLUMNS = ("id", "neuron", *CLASSES, *NUMBERS, "p(CLASS)")
 LONGEST = 10_000
 DEEPEST = 100  # parentheses and "not" are parsed by recursion
 KNOWN_WORDS = (*COLUMNS, *FLAGS, "and", "or", "not")
@@ -226,7 +230,7 @@ class _Parser:
         flag = FLAGS.get(EARLIER_FLAGS.get(token.word, token.word))
         if flag is not None:
             return flag
-        if token.word == "id" or token.word in CLASSES:
+        if token.word in TEXTS or token.word in CLASSES:
             return self._text_test(token.word)
         number = self._number(token)
         if number is not None:
@@ -281,11 +285,11 @@ class _Parser:
     def _text_test(self, column: str) -> Test:
         """Parse a comparison of ids, or of classes."""
         operator = self._operator("=", "!=", "~")
-        token = self._name("text" if column == "id" else "class")
+        token = self._name("text" if column in TEXTS else "class")
         name = token.name
 
         def test_ids(columns: SampleColumns) -> Mask:
-            ids = columns.sample_list.ids
+            ids = TEXTS[column](columns)
             if operator == "~":
                 return np.asarray(np.strings.find(ids, name) >= 0)
             return np.asarray(_COMPARE[operator](ids, name))
@@ -302,7 +306,7 @@ class _Parser:
                 _COMPARE[operator](codes, others) & (codes != UNKNOWN) & (others != UNKNOWN)
             )
 
-        return test_ids if column == "id" else test_classes
+        return test_ids if column in TEXTS else test_classes
 
 
 def _class_index(token: _Token, names: Sequence[str]) -> int:

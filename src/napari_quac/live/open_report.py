@@ -62,6 +62,10 @@ class OpenReport:
             entries.setdefault(entry.sample_id, []).append(entry)
         return entries
 
+    def sort_entries(self) -> None:
+        """Fill :attr:`by_sample` in advance."""
+        self.__dict__["by_sample"] = self.by_sample
+
     def load(self) -> OpenReport:
         """Return the report itself, as a source of reports does."""
         return self
@@ -139,8 +143,8 @@ def open_explanations(folder: Path) -> OpenReport:
     from napari_quac.reports.store_info import INFO
 
     if is_regular_file(folder / INFO):
-        store = ExplanationStore.open(folder)
         with time_limit(folder):
+            store = ExplanationStore.open(folder)
             return report_of_store(store, list(store.entries()))
     return OpenReport(open_report(folder), folder)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_quac.data.labeled_stack import STACK_SUFFIXES, is_labeled_stack
 from napari_quac.data.picture_file import PICTURE_SUFFIXES
-from napari_quac.data.point_table import TABLE_SUFFIXES
+from napari_quac.data.tables.table_file import TABLE_SUFFIXES
 from napari_quac.data.volume_file import HDF5_SUFFIXES
 from napari_quac.generators.opening import is_network_folder
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_quac.data.volume_points import Outside, VolumePoints
 
-ID_COLUMN = "id"
+ID_COLUMN, GROUP_COLUMN = "id", "neuron"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def samples_at_points(
     centers_world : (N, D) ndarray
         Positions in world units of the volume.
     features : DataFrame
-        One row for each point; a column ``id`` holds their names.
+        One row for each point; a column ``id`` holds their names, ``neuron`` their groups.
     class_column : str
         Column with the class names; without labels if there is no such column.
     settings : PatchSettings
@@ -97,10 +97,13 @@ def samples_at_points(
     size = (1,) * (volume.ndim - len(settings.size)) + settings.size[-volume.ndim :]
     value_range = None if is_byte(volume) and has_usual_range else settings.value_range
     pixel_size = (pixel, pixel) if settings.network_nm else None
-    return VolumePoints(
+    points = VolumePoints(
         volume, centers_world, size, labels, classes, ids, value_range, pixel_size,
         settings.resample, settings.outside, name,
     )  # fmt: skip
+    if GROUP_COLUMN in features:
+        points.groups = tuple(_text(cell) for cell in features[GROUP_COLUMN])
+    return points
 
 
 def _text(cell: object) -> str:

@@ -158,16 +158,19 @@ def is_comparison_quick(loaded_samples: Dataset, loaded_classifier: Classifier) 
 
 
 def load_report(report_source: ReportSource, *, samples: SampleSource | None = None) -> OpenReport:
-    """Read the report."""
-    return replace(report_source.load(), chosen_samples=samples)
+    """Read the report, and sort its entries by sample, which takes long in the window's thread."""
+    report = replace(report_source.load(), chosen_samples=samples)
+    report.sort_entries()
+    return report
 
 
 def take_report_in_memory(
     report_source: ReportSource, *, samples: SampleSource | None = None
 ) -> OpenReport | None:
     """Return a report that was read before, such as that of explanations in progress."""
-    in_memory = isinstance(report_source, OpenReport)
-    return load_report(report_source, samples=samples) if in_memory else None
+    if not isinstance(report_source, OpenReport):
+        return None
+    return replace(report_source, chosen_samples=samples)
 
 
 def take_report_samples(

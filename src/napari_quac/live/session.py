@@ -21,6 +21,7 @@ from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.network_opener import NetworkOpener, TrustedNetworks
+from napari_quac.live.next_samples import NextSamples
 from napari_quac.live.path_kind import kind_of_path
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
@@ -92,6 +93,7 @@ class Session:
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.keeper = ExplanationKeeper(self.choices, self.results, self.lane)
         self.speeds = Speeds(self.choices, self.results, self.controller)
+        self.next_samples = NextSamples(self.choices, self.results, self.controller)
         self.keeper.failed.connect(lambda text: self.noted.emit(Note(text)))
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
@@ -116,6 +118,7 @@ class Session:
         self.neighbor_query.close()
         self.without_generator.close()
         self.speeds.close()
+        self.next_samples.close()
         self.keeper.close()
         is_closed = self.controller.close(timeout)
         # psygnal holds all callbacks for good if one of them refers to choices or results

@@ -153,6 +153,25 @@ def sample_record(sample: Sample) -> dict[str, Any]:
         "scale": plain(sample.scale),
         "translate": plain(sample.translate),
         "unit": sample.unit,
+        **_volume_record(sample),
+    }
+
+
+def _volume_record(sample: Sample) -> dict[str, Any]:
+    """Return volume and place of a patch; empty for other samples."""
+    place = sample.place
+    if place is None:
+        return {}
+    return {
+        "volume": {
+            "location": str(sample.path or ""),
+            "metadata_sha256": place.metadata_sha256,
+            "level": place.level,
+            "offset": plain(place.offset),
+            "size": plain(place.size),
+            "center_world": plain(place.center_world),
+            **({"gray_map": plain(place.gray_map)} if place.gray_map else {}),
+        }
     }
 
 

@@ -6,13 +6,22 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.hosts import require_consent
+from napari_quac.data.remote.sign_in import (
+    SIGN_IN_PROGRAMS,
+    SignInError,
+    is_signed_in,
+    may_sign_in,
+    sign_in,
+)
 from napari_quac.errors import DataError, one_line
 from napari_quac.reading import parse_json
 from napari_quac.stepwise import check_canceled
@@ -21,7 +30,6 @@ CACHE_BYTES = 256 << 20
 TRIES = 3
 MAX_REQUESTS = 32
 """At the same time."""
-MAX_NAMES = 20
 MAX_DESCRIPTION = 1 << 24  # bytes
 HOST_SECONDS = 5.0
 READ_SECONDS = 120.0
@@ -100,19 +108,42 @@ def context() -> Any:
     })  # fmt: skip
 
 
+def n_bytes_read() -> int:
+    """Return the number of bytes that this process has received through tensorstore."""
+    metrics = tensorstore().experimental_collect_matching_metrics("/tensorstore/kvstore/")
+    counters = [metric for metric in metrics if metric["name"].endswith("/bytes_read")]
+    return sum(int(value["value"]) for metric in counters for value in metric["values"])
+
+
+def _s3_endpoint() -> str:
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    return next((os.environ[name] for name in names if os.environ.get(name)), "")
+
+
+def bucket_server(address: Address) -> str:
+    """Return the URL of the service of a bucket; for S3 that of the bucket."""
+    if address.protocol == "gs":
+        return os.environ.get("TENSORSTORE_GCS_HTTP_URL", "https://storage.googleapis.com")
+    endpoint = _s3_endpoint()
+    return f"{endpoint}/{address.place}" if endpoint else f"https://{address.host}/"
+
+
 def kvstore(address: Address) -> dict[str, Any]:
-    """Return how tensorstore finds the files of a folder; buckets are read without an account."""
+    """Return how tensorstore finds the files of a folder, without an account before the sign-in."""
     path = f"{address.path.rstrip('/')}/" if address.path else ""
     if address.protocol == "file":
         return {"driver": "file", "path": path}
+    is_anonymous = not is_signed_in(address)
+    if address.protocol == "gs" and not is_anonymous:
+        return {"driver": "gcs", "bucket": address.place, "path": path}
     if address.protocol == "gs":
-        server = os.environ.get("TENSORSTORE_GCS_HTTP_URL", "https://storage.googleapis.com")
-        return {"driver": "http", "base_url": server, "path": f"/{address.place}/{path}"}
+        base, place = bucket_server(address), f"/{address.place}/{path}"
+        return {"driver": "http", "base_url": base, "path": place}
     if address.protocol == "s3":
         spec: dict[str, Any] = {"driver": "s3", "bucket": address.place, "path": path}
-        spec |= {"aws_credentials": {"type": "anonymous"}}
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        if endpoint:
+        if is_anonymous:
+            spec |= {"aws_credentials": {"type": "anonymous"}}
+        if endpoint := _s3_endpoint():
             spec |= {"endpoint": endpoint, "aws_region": os.environ.get("AWS_REGION", "us-east-1")}
         return spec
     base = f"{address.protocol}://{address.place}"
@@ -176,10 +207,7 @@ def explained(error: Exception, address: Address) -> DataError:
     if "NoSuchBucket" in text or "bucket does not exist" in text:
         return DataError(f"There is no bucket '{address.place}'. Check the address.")
     if status in ("401", "403") or "PERMISSION_DENIED" in text or "UNAUTHENTICATED" in text:
-        return DataError(
-            f"'{address}' is not public (HTTP {status or 403}). Use a public copy, or download "
-            "the volume."
-        )
+        return _not_public(address, status or "403")
     if status == "404" or "NOT_FOUND" in text:
         return DataError(f"There is nothing at '{address}' (HTTP 404). Check the address.")
     if re.search(r"resolve host|CURL error\[6\]", text):
@@ -199,6 +227,22 @@ def explained(error: Exception, address: Address) -> DataError:
     return DataError(f"'{address}' cannot be read ({' '.join(reason.split())[:160]}).")
 
 
+def _not_public(address: Address, status: str) -> DataError:
+    sentence = f"'{address}' is not public (HTTP {status})."
+    program = SIGN_IN_PROGRAMS.get(address.protocol)
+    if program is None:
+        return DataError(f"{sentence} Use a public copy, or download the volume.")
+    if is_signed_in(address):
+        return DataError(
+            f"{sentence} The account of {program} on this machine may not read it. Sign in there "
+            "with another one, or use a public copy."
+        )
+    return SignInError(
+        f"{sentence} Use a public copy, or sign in with the account of {program} on this machine "
+        "(as a command, --sign-in)."
+    )
+
+
 def read_file(address: Address, name: str) -> bytes | None:
     """Return a small file; None if it is missing.
 
@@ -211,9 +255,13 @@ def read_file(address: Address, name: str) -> bytes | None:
     """
     require_consent(address.host)
     check_host(address)
-    opening = tensorstore().KvStore.open(kvstore(address), context=context())
-    store = wait(opening, address)
-    answer = wait(store.read(name), address)
+    try:
+        answer = _read(kvstore(address), name, address)
+    except SignInError:
+        if not may_sign_in():
+            raise
+        sign_in(address)
+        answer = _read(kvstore(address), name, address)
     if answer.state != "value":
         return None
     content = bytes(answer.value)
@@ -222,19 +270,36 @@ def read_file(address: Address, name: str) -> bytes | None:
     return content
 
 
-def list_names(address: Address) -> list[str]:
-    """Return the first names in a folder of a bucket; empty where it cannot be listed."""
-    if address.protocol not in ("s3", "file"):
-        return []  # web servers have no lists, and Google's buckets are read as one
-    ts = tensorstore()
-    spec = kvstore(address)
+def _read(spec: Mapping[str, Any], name: str, address: Address) -> Any:
     try:
-        store = wait(ts.KvStore.open(spec, context=context()), address)
-        names = wait(store.list(), address)
-    except DataError:
-        return []
-    tops = sorted({bytes(name).decode(errors="replace").split("/")[0] for name in names})
-    return tops[:MAX_NAMES]
+        opening = tensorstore().KvStore.open(dict(spec), context=context())
+    except ValueError as error:  # such as an impossible name of a bucket
+        raise explained(error, address) from error
+    return wait(wait(opening, address).read(name), address)
+
+
+def read_url(url: str, address: Address) -> bytes:
+    """Return the answer to a request that is no file of a folder, such as a list of names.
+
+    Parameters
+    ----------
+    url : str
+        With its query.
+    address : Address
+        For messages and for the consent of the user.
+
+    Raises
+    ------
+    HostError
+        If the user has not agreed to contact the machine.
+    DataError
+        If the request failed.
+    """
+    require_consent(address.host)
+    parts = urlsplit(url)
+    spec = {"driver": "http", "base_url": f"{parts.scheme}://{parts.netloc}?{parts.query}"}
+    answer = _read({**spec, "path": parts.path}, "", address)
+    return bytes(answer.value) if answer.state == "value" else b""
 
 
 def read_description(address: Address, name: str) -> Any:

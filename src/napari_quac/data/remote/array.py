@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ DTYPES = frozenset(
     [f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
 )
 MAX_AXES = 16
+MAX_PREFETCHED = 64 << 20
+"""Bytes of the parts of an array that were requested ahead and have not been read yet."""
 
 
 class MissingBlocksError(DataError):
@@ -68,11 +71,12 @@ class RemoteArray:
         self.attributes: dict[str, Any] = {}
         self.attrs: Mapping[str, Any] = {}
         self._stores: dict[bool, Any] = {}
+        self._prefetched: dict[Any, tuple[Any, int]] = {}
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs, without connections."""
-        return {**self.__dict__, "_stores": {}, "_lock": None}
+        return {**self.__dict__, "_stores": {}, "_prefetched": {}, "_lock": None}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
@@ -100,8 +104,46 @@ class RemoteArray:
             )
         return values
 
+    def prefetch(self, key: tuple[int | slice, ...]) -> Callable[[], None]:
+        """Request a part that will be read soon, and return a function that cancels the request.
+
+        Nothing is requested while the parts that were requested before exceed
+        :data:`MAX_PREFETCHED`. Errors of the request are raised when the part is read.
+
+        Parameters
+        ----------
+        key : tuple of int and slice
+            The part, exactly as it will be read.
+
+        Raises
+        ------
+        DataError
+            If the array cannot be opened.
+        """
+        store, name = self._store(fill=False), _name_of(key)
+        with self._lock:
+            size = math.prod(b - a for a, b in name) * self.dtype.itemsize
+            held = sum(n_bytes for _, n_bytes in self._prefetched.values())
+            if name in self._prefetched or held + size > MAX_PREFETCHED:
+                return _do_nothing
+            future = store[key].read(order="C")
+            self._prefetched[name] = future, size
+
+        def cancel() -> None:
+            with self._lock:
+                entry = self._prefetched.get(name)
+                if entry is None or entry[0] is not future:
+                    return
+                del self._prefetched[name]
+            future.cancel()
+
+        return cancel
+
     def _read(self, key: Any, fill: bool) -> NDArray[Any]:
-        future = self._store(fill)[key].read(order="C")
+        store, name = self._store(fill), _name_of(key)
+        with self._lock:
+            entry = None if fill else self._prefetched.pop(name, None)
+        future = store[key].read(order="C") if entry is None else entry[0]
         return np.asarray(wait(future, self.address, is_part=True))
 
     def _store(self, fill: bool) -> Any:
@@ -124,6 +166,23 @@ class RemoteArray:
                 store = store.T if self._is_reversed else store
                 self._stores[fill] = store[ts.d[:].translate_to[0]]
             return self._stores[fill]
+
+
+def _do_nothing() -> None:
+    """Cancel no request: there is none."""
+
+
+def _name_of(key: Any) -> Any:
+    """Return bounds along each axis, as slices have no hash before Python 3.12."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return tuple(
+        (part.start, part.stop)
+        if isinstance(part, slice)
+        else (part, part + 1)
+        if isinstance(part, int)
+        else part
+        for part in parts
+    )
 
 
 def _lengths(lengths: Sequence[int]) -> tuple[int, ...]:

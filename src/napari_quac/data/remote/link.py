@@ -8,9 +8,9 @@ state).
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,14 +19,23 @@ from numpy.typing import NDArray
 
 from napari_quac.data.remote.access import read_description
 from napari_quac.data.remote.address import Address, is_address
+from napari_quac.data.remote.link_space import (
+    Placement,
+    old_scales,
+    placement_of,
+    scales_of,
+    to_nm,
+    triple_scales,
+)
 from napari_quac.errors import DataError, shorten
 from napari_quac.reading import parse_json, reading_errors
 
 VIEWER = "https://neuroglancer-demo.appspot.com"
-_NM = {"m": 1e9, "": 1.0}
 _POINTS = {"point": ("point",), "line": ("pointA", "pointB"), "ellipsoid": ("center",),
            "axis_aligned_bounding_box": ("pointA", "pointB")}  # fmt: skip
 """Fields with positions, by the type of an annotation."""
+_STATE_FILE = re.compile(r"[?&]json_url=([^&#]+)")
+_STRING = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +53,11 @@ class AnnotationLayer:
     ids : tuple of str
         Of the annotations; their numbers where they have none.
     descriptions : tuple of str
-        Their texts; empty for none.
+        Their texts and tags; empty for none.
+    segments : tuple of str
+        The first segment of each, such as its neuron; empty if none has one.
+    properties : mapping of str to tuple of str
+        Their further properties by name.
     """
 
     name: str
@@ -52,12 +65,14 @@ class AnnotationLayer:
     ends: NDArray[np.float64]
     ids: tuple[str, ...]
     descriptions: tuple[str, ...]
+    segments: tuple[str, ...] = ()
+    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageLayer:
     """An image that a link shows.
 
@@ -69,11 +84,19 @@ class ImageLayer:
         None if the image cannot be read.
     problem : str
         Why not; empty if it can.
+    placement : Placement or None
+        Where the link places it; None where it is.
     """
 
     name: str
     address: Address | None
     problem: str = ""
+    placement: Placement | None = None
+
+    @property
+    def voxel_nm(self) -> tuple[float, ...] | None:
+        """Voxel size along z, y, x as the link states it, or None."""
+        return self.placement.voxel_nm if self.placement is not None else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +118,33 @@ class Link:
     others: tuple[str, ...] = ()
     position: NDArray[np.float64] | None = None
 
+    def placed_in(self, address: Address) -> Link:
+        """Return the link with points and position as an image has them, which it may move."""
+        layers = [image for image in self.images if image.address == address]
+        placement = layers[0].placement if layers else None
+        if placement is None:
+            return self
+        moved = [
+            replace(layer, positions=placement.to_source(layer.positions),
+                    ends=placement.to_source(layer.ends))
+            for layer in self.annotations
+        ]  # fmt: skip
+        position = None if self.position is None else placement.to_source(self.position)
+        return replace(self, annotations=tuple(moved), position=position)
+
 
 def is_link(text: str) -> bool:
     """Tell a link or the JSON of a state from an address or a path."""
-    return "#!" in text or text.lstrip().startswith("{")
+    text = text.strip()
+    return (
+        "#!" in text or text.startswith(("{", "!{", "!%7B")) or _STATE_FILE.search(text) is not None
+    )
 
 
 def state_address(text: str) -> list[Address]:
     """Return the address of the file with the state, if a link names one."""
-    place = unquote(text.strip().partition("#!")[2])
-    return [Address(place)] if is_address(place) and not place.startswith("middleauth+") else []
+    place = _fragment(text) if is_link(text) else ""
+    return [Address(place)] if is_address(place) and not _needs_sign_in(place) else []
 
 
 def read_link(text: str) -> Link:
@@ -133,16 +173,13 @@ def read_link(text: str) -> Link:
 
 def _state_in(text: str) -> Mapping[str, Any] | None:
     """Return the state in a link or JSON; None for the address of a volume."""
-    _, mark, fragment = text.partition("#!")
-    if text.startswith("{"):
-        fragment = text
-    elif not mark:
+    if not is_link(text):
         return None
-    fragment = fragment if fragment.startswith("{") else unquote(fragment)
+    fragment = _fragment(text)
     if not fragment.startswith("{"):
         if not is_address(fragment):
             raise DataError(f"'{shorten(fragment)}' behind '#!' is no state. Copy the link again.")
-        if fragment.startswith("middleauth+"):
+        if _needs_sign_in(fragment):
             raise DataError(
                 "The state of this link needs a sign-in. Open it in the browser, choose {} at the "
                 "top (Edit JSON state), and paste the text instead."
@@ -153,7 +190,7 @@ def _state_in(text: str) -> Mapping[str, Any] | None:
             raise DataError(f"There is no state at '{fragment}'. Copy the link again.")
     else:
         try:
-            state = parse_json(fragment)
+            state = _parse_state(fragment)
         except ValueError as error:
             raise DataError(
                 f"The state of the link is incomplete ({error}). Copy it again."
@@ -163,21 +200,67 @@ def _state_in(text: str) -> Mapping[str, Any] | None:
     return state
 
 
+def _fragment(text: str) -> str:
+    """Return the state, or the address of its file, in a link."""
+    text = text.strip()
+    if text.startswith("{"):
+        return text
+    file = _STATE_FILE.search(text)
+    if "#!" in text:
+        text = text.partition("#!")[2].removeprefix("+")
+    elif text.startswith("!"):
+        text = text[1:]
+    elif file is not None:
+        text = file[1]
+    text = unquote(text)
+    # mail programs encode what is encoded
+    return text if text.startswith("{") or is_address(text) else unquote(text)
+
+
+def _needs_sign_in(place: str) -> bool:
+    """Tell whether a state is kept by a service of CAVE."""
+    return place.startswith("middleauth+") or "/nglstate/" in place
+
+
+def _parse_state(text: str) -> Any:
+    """Return the value of JSON, or of the form that Neuroglancer writes into links.
+
+    That form has single quotes, and ``_`` or ``&`` in place of commas.
+    """
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        first = error
+    parts = _STRING.split(text)
+    for number, part in enumerate(parts):
+        if not number % 2:
+            parts[number] = re.sub("[_&]", ",", part)
+        elif part.startswith("'"):
+            inside = part[1:-1].replace("\\'", "'")
+            parts[number] = '"' + re.sub(r'(\\.)|"', lambda m: m[1] or '\\"', inside) + '"'
+    try:
+        return parse_json("".join(parts))
+    except ValueError:
+        raise first from None
+
+
 def _link_of(state: Mapping[str, Any]) -> Link:
-    scales = _scales(state.get("dimensions")) or _voxel_sizes(state)
+    scales = scales_of(state.get("dimensions")) or old_scales(state)
     images, annotations, others = [], [], []
     for name, layer in _layers(state):
         kind = layer.get("type", "")
-        if kind == "annotation" and isinstance(layer.get("annotations"), list):
+        if kind in ("annotation", "pointAnnotation") and (
+            isinstance(layer.get("annotations"), list) or isinstance(layer.get("points"), list)
+        ):
             annotations.append(_annotations(name, layer, scales))
         elif kind == "image" or (kind in ("", "auto", "new") and "source" in layer):
-            images.append(_image(name, layer.get("source")))
+            images.append(_image(name, layer, scales))
         else:
-            others.append(name)
+            others.append(f"{name} (on a machine)" if kind == "annotation" else name)
     navigation = state.get("navigation")
     pose = navigation.get("pose", {}).get("position", {}) if isinstance(navigation, Mapping) else {}
     position = state.get("position", pose.get("voxelCoordinates"))
-    center = None if position is None else _to_nm([position], scales)[0]
+    center = None if position is None else to_nm([position], scales)[0]
     return Link(tuple(images), tuple(annotations), tuple(others), center)
 
 
@@ -191,79 +274,91 @@ def _layers(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
             yield str(layer.get("name", f"layer {number}")), layer
 
 
-def _image(name: str, source: Any) -> ImageLayer:
-    first = source[0] if isinstance(source, list) and source else source
-    url = first.get("url") if isinstance(first, Mapping) else first
-    if isinstance(url, Mapping):
-        url = url.get("url")
-    try:
-        return ImageLayer(name, Address(str(url or "")))
-    except DataError as error:
-        return ImageLayer(name, None, str(error))
+def _sources(layer: Mapping[str, Any]) -> list[Any]:
+    """Return the sources of a layer: at least one, which may be None."""
+    source = layer.get("source")
+    sources = source if isinstance(source, list) else [source]
+    return sources or [None]
 
 
-def _scales(dimensions: Any) -> dict[str, float]:
-    """Return nm for each of the axes x, y, z, in the order of positions; empty if unknown."""
-    if not isinstance(dimensions, Mapping):
-        return {}
-    scales = {}
-    for axis, entry in dimensions.items():
-        size, unit = entry if isinstance(entry, list) and len(entry) == 2 else (1.0, "?")
-        scales[str(axis)] = float(size) * _NM.get(str(unit), math.nan)
-    return scales
-
-
-def _voxel_sizes(state: Mapping[str, Any]) -> dict[str, float]:
-    """Return nm for each axis as states of before 2020 have them."""
-    navigation = state.get("navigation")
-    pose = navigation.get("pose", {}) if isinstance(navigation, Mapping) else {}
-    sizes = pose.get("position", {}).get("voxelSize", state.get("voxelSize"))
-    if isinstance(sizes, list) and len(sizes) == 3:
-        return dict(zip("xyz", map(float, sizes), strict=True))
-    return {}
-
-
-def _to_nm(positions: Sequence[Any], scales: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return positions in nm along z, y, x; (N, 3).
-
-    Raises
-    ------
-    DataError
-        If the state has no size of voxels, or no three axes.
-    """
-    axes = list(scales)
-    if not {"x", "y", "z"} <= set(axes):
-        raise DataError(
-            "The link does not give the size of its voxels (dimensions). Copy it again."
-        )
-    places = [axes.index(axis) for axis in "zyx"]
-    values = np.array([[float(position[n]) for n in places] for position in positions], dtype=float)
-    return np.asarray(values.reshape(-1, 3) * [scales[axis] for axis in "zyx"])
+def _image(name: str, layer: Mapping[str, Any], scales: Mapping[str, float]) -> ImageLayer:
+    """Return the first source of a layer that can be read, or why the first one cannot."""
+    problems = []
+    for source in _sources(layer):
+        url = source.get("url") if isinstance(source, Mapping) else source
+        if isinstance(url, Mapping):
+            url = url.get("url")
+        transform = source.get("transform") if isinstance(source, Mapping) else None
+        try:
+            address = Address(str(url or ""))
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        try:
+            placement = placement_of(transform or layer.get("transform"), address.kind, scales)
+        except (DataError, ValueError, TypeError, IndexError) as error:
+            reason = error if isinstance(error, DataError) else "its matrix is damaged"
+            problems.append(f"The image '{name}' cannot be placed: {reason}.")
+            continue
+        return ImageLayer(name, address, "", placement)
+    return ImageLayer(name, None, problems[0])
 
 
 def _annotations(
     name: str, layer: Mapping[str, Any], scales: Mapping[str, float]
 ) -> AnnotationLayer:
-    source = layer.get("source")
-    source = source[0] if isinstance(source, list) and source else source
+    source, properties = _sources(layer)[0], _properties(layer)
     transform = source.get("transform") if isinstance(source, Mapping) else None
-    own = _scales(transform.get("outputDimensions")) if isinstance(transform, Mapping) else {}
-    sizes = layer.get("voxelSize")
-    if isinstance(sizes, list) and len(sizes) == 3:
-        own = dict(zip("xyz", map(float, sizes), strict=True))
-    first, last, ids, descriptions = [], [], [], []
-    for number, entry in enumerate(layer["annotations"]):
+    inner = triple_scales(layer.get("voxelSize"))
+    if isinstance(transform, Mapping):
+        own = scales_of(transform.get("inputDimensions"))
+        inner = inner or own or scales_of(transform.get("outputDimensions"))
+    tags = {tag.get("id"): str(tag.get("label", "")) for tag in layer.get("annotationTags", ())}
+    entries = [{"point": place} for place in layer.get("points", ())]  # of before 2019
+    first, last, ids, descriptions, segments = [], [], [], [], []
+    columns: dict[str, list[str]] = {name: [] for name in properties}
+    for number, entry in enumerate([*layer.get("annotations", ()), *entries]):
         fields = [entry[key] for key in _POINTS.get(entry.get("type", "point"), ()) if key in entry]
         if not fields:
             continue
         first.append(fields[0])
         last.append(fields[-1])
         ids.append(str(entry.get("id", number)))
-        descriptions.append(str(entry.get("description", "")))
-    scales = own or scales
+        descriptions.append(_description(entry, tags))
+        segments.append(_first_of(entry.get("segments")))
+        values = [*entry.get("props", ()), *[""] * len(properties)]
+        for (column, labels), value in zip(properties.items(), values, strict=False):
+            columns[column].append(labels.get(value, str(value)))
+    placement = placement_of(transform, "", inner or scales)
+    first_nm, last_nm = (to_nm(places, inner or scales) for places in (first, last))
     return AnnotationLayer(
-        name, _to_nm(first, scales), _to_nm(last, scales), tuple(ids), tuple(descriptions)
-    )
+        name, placement.to_link(first_nm), placement.to_link(last_nm), tuple(ids),
+        tuple(descriptions), tuple(segments) if any(segments) else (),
+        {column: tuple(texts) for column, texts in columns.items()},
+    )  # fmt: skip
+
+
+def _description(entry: Mapping[str, Any], tags: Mapping[Any, str]) -> str:
+    """Return the text of an annotation, and its tags."""
+    texts = [str(entry.get("description") or "")]
+    texts += [tags[tag] for tag in entry.get("tagIds", ()) if tag in tags]
+    return ", ".join(filter(None, texts))
+
+
+def _properties(layer: Mapping[str, Any]) -> dict[str, dict[Any, str]]:
+    """Return the names of the properties of annotations, each with the names of its values."""
+    properties = {}
+    for entry in layer.get("annotationProperties", ()):
+        pairs = zip(entry.get("enum_values", ()), entry.get("enum_labels", ()), strict=False)
+        properties[str(entry["id"])] = {value: str(label) for value, label in pairs}
+    return properties
+
+
+def _first_of(segments: Any) -> str:
+    """Return the first id of the segments of an annotation; layers may have a list each."""
+    while isinstance(segments, list) and segments:
+        segments = segments[0]
+    return str(segments) if isinstance(segments, str | int) else ""
 
 
 def link_to(
@@ -272,6 +367,7 @@ def link_to(
     position_nm: Sequence[float],
     points_nm: Sequence[Sequence[float]] = (),
     descriptions: Sequence[str] = (),
+    ids: Sequence[str] = (),
     viewer: str = VIEWER,
 ) -> str:
     """Return a Neuroglancer link to a place.
@@ -288,6 +384,8 @@ def link_to(
         Points for a layer of annotations, in nm.
     descriptions : sequence of str, optional
         Their texts, such as predictions.
+    ids : sequence of str, optional
+        Their names, which have to differ; by default their numbers.
     viewer : str
         Web address of a Neuroglancer.
 
@@ -308,8 +406,13 @@ def link_to(
     ]
     if len(points_nm):
         annotations = [
-            {"type": "point", "point": voxel(place), "id": str(number), "description": text}
-            for number, (place, text) in enumerate(zip(points_nm, descriptions, strict=True))
+            {"type": "point", "point": voxel(place), "id": name, "description": text}
+            for place, text, name in zip(
+                points_nm,
+                descriptions or [""] * len(points_nm),
+                ids or map(str, range(len(points_nm))),
+                strict=True,
+            )
         ]
         source = {"url": "local://annotations", "transform": {"outputDimensions": _si(sizes)}}
         layers.append({

@@ -5,6 +5,8 @@ Precomputed volumes, N5 and zarr of both versions, plain or OME-Zarr.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +14,10 @@ from typing import Any
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import Transform
-from napari_quac.data.remote.access import list_names, read_description
+from napari_quac.data.remote.access import read_description
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.array import DTYPES, RemoteArray
+from napari_quac.data.remote.listing import list_names
 from napari_quac.data.volume import Level, Volume, check_channel
 from napari_quac.data.volume_layout import (
     choice_error,
@@ -75,7 +78,12 @@ def open_remote(address: Address, dataset: str = "", channel: int = 0) -> Volume
             if not isinstance(description, dict):
                 raise DataError(f"'{place.at(name)}' is no description of a volume.")
             volume = opener(place.of_kind(kind), description, channel)
-            return replace(volume, assumptions=(*volume.assumptions, MISSING_BLOCKS))
+            content = json.dumps(description, sort_keys=True).encode()
+            return replace(
+                volume,
+                assumptions=(*volume.assumptions, MISSING_BLOCKS),
+                metadata_sha256=hashlib.sha256(content).hexdigest(),
+            )
     raise DataError(_nothing_there(place))
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from napari.layers import Image, Points
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.point_table import PointTable
-from napari_quac.data.remote.address import Address, location
-from napari_quac.data.remote.link import Link, is_link
+from napari_quac.data.remote.address import Address
+from napari_quac.data.remote.sign_in import sign_in
+from napari_quac.data.tables.column_names import CLASS
+from napari_quac.data.tables.hdf5_annotations import has_annotations
+from napari_quac.data.tables.point_table import PointTable
 from napari_quac.data.volume import Volume
-from napari_quac.errors import DataError, QuacError, SeveralArraysError
+from napari_quac.errors import QuacError, SeveralArraysError
 from napari_quac.gui import widgets as ui
-from napari_quac.gui.fields import NumberField
 from napari_quac.gui.input_layers import (
     LayerMenu,
     describe_voxels,
@@ -29,12 +29,16 @@ from napari_quac.gui.input_layers import (
     range_assumption,
     volume_of_layer,
 )
+from napari_quac.gui.link_opening import LinkOpening
 from napari_quac.gui.message import Message
 from napari_quac.gui.panels.points_array_row import ArrayRow
 from napari_quac.gui.panels.points_link_row import LinkRow
+from napari_quac.gui.panels.points_patch_fields import PatchFields
+from napari_quac.gui.panels.points_rows_box import RowsBox
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
+from napari_quac.gui.points_tables import LabeledTable, PointTables
 from napari_quac.gui.remote_volume import RemoteVolumes, add_annotations
 from napari_quac.gui.section import Section, fields_row
 from napari_quac.gui.slots import slot, slots
@@ -44,13 +48,13 @@ from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit, set_voxel_size,
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
-from napari_quac.live.point_samples import PatchSettings, is_byte, samples_at_points
+from napari_quac.live.point_samples import is_byte, samples_at_points
 from napari_quac.live.results import Results
 from napari_quac.networks.consent import hosts_in, trust
 
-DEFAULT_SIZE = (1, 128, 128)
 ASSUMED = "napari_quac_assumptions"
 """Key of the metadata with the assumptions about a table that became a layer."""
+USE_OWN_POINTS = "use_own_points"
 TABLE = "table"
 """Data of the entry for an imported table in the menu of points."""
 _TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
@@ -73,13 +77,15 @@ class PointsPanel(Section):
         self._viewer, self._sync = viewer, sync
         self._choices, self._results, self._controller = choices, results, controller
         self._remote = RemoteVolumes(viewer, choices, controller, lambda: sync.dataset, self)
-        self._link: Link | None = None
+        self._refused: Path | Address | None = None
+        self._label_column = ""
+        self._own_points: Path | None = None
         self.table: PointTable | None = None
         self._build_volume()
         self._build_points()
         self._build_patch()
-        self._build_details()
         self._build_end()
+        self.links = LinkOpening(self, self._remote, controller, self._on_failed)
         results.events.loaded_classifier.connect(self._on_classifier)
         results.events.loaded_samples.connect(self._show_summary)
         sync.note.connect(self._show_note)
@@ -95,7 +101,7 @@ class PointsPanel(Section):
     @slot
     def use_points(self) -> None:
         """Make samples of the chosen points, or show why this is not possible."""
-        self._clear_message()
+        self.clear_message()
         image = self.volume_menu.layer
         if image is None:
             self.message.show_message("Choose an image layer, or open a volume, first.", "bad")
@@ -117,14 +123,14 @@ class PointsPanel(Section):
                 points_in_world(layer, volume),
                 layer.features,
                 self.label_menu.currentData(),
-                self._patch_settings(),
+                self.patch.settings(),
                 f"{layer.name} in {volume.name}",
             )
         except QuacError as error:
             self.message.show_message(str(error), "bad")
             return
         dataset.further_assumptions = (
-            *(range_assumption(image, self._patch_settings().value_range)
+            *(range_assumption(image, self.patch.settings().value_range)
               if dataset.value_range is not None else ()),
             *layer.metadata.get(ASSUMED, ()),
         )  # fmt: skip
@@ -142,25 +148,31 @@ class PointsPanel(Section):
         """Open a volume as a lazy layer, or the overview of one on another machine."""
         from napari_quac.data.volume_file import open_volume
 
-        self._clear_message()
+        self.clear_message()
 
-        def opened(volume: Volume, layer: Any) -> None:
+        def opened(volume: Volume, layer: Any, has_points: bool = False) -> None:
             self.volume_menu.choose(layer.name)
+            if has_points:
+                self._own_points = Path(path)
+                text = f"'{path.name}' also holds points (annotations)."
+                self.message.show_message(text, "note", USE_OWN_POINTS)
             self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
-            for name in add_annotations(self._viewer, self._link, volume, layer):
+            for name in add_annotations(self._viewer, self.links.link, volume, layer):
                 self.points_menu.choose(name)
-            self._link = None
+            self.links.link = None
 
-        def read_lazily(volume: Volume) -> None:
+        def read_lazily(outcome: tuple[Volume, bool]) -> None:
+            volume, has_points = outcome
             data, look = layer_of_volume(volume)
             look["metadata"] = {**look["metadata"], ADDED: True}
-            opened(volume, self._viewer.add_image(data, **look))
+            opened(volume, self._viewer.add_image(data, **look), has_points)
 
         def failed(error: BaseException) -> None:
             if isinstance(error, SeveralArraysError) and error.names:
                 self.array_row.offer_arrays(path, error.names)
                 self._show_note(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
             else:
+                self._refused = path
                 self._on_failed(error)
 
         def read() -> Volume:
@@ -170,35 +182,30 @@ class PointsPanel(Section):
             trust(hosts_in(path))  # named by the user
             self._remote.open(read, opened, failed)
         else:
-            self._controller.run("volume", "opening the volume", read, read_lazily, failed)
-
-    def open_link(self, text: str) -> None:
-        """Show the images of a Neuroglancer link, or open the volume at an address."""
-        self._clear_message()
-
-        self._remote.read_link(text, self.link_row.show_link, self._on_failed)
-
-    @slot
-    def _open_image(self, address: Address, link: Link) -> None:
-        """Open an image of a link, and add the points of the link to it."""
-        self._link = link
-        self.open_volume(address)
+            self._controller.run(
+                "volume", "opening the volume", lambda: (read(), has_annotations(path)),
+                read_lazily, failed,
+            )  # fmt: skip
 
     def open_table(self, path: Path) -> None:
         """Read a table of coordinates and show how it is interpreted."""
-        from napari_quac.data.point_table import read_point_table
+        self.clear_message()
+        self._tables.open(path)
 
-        self._clear_message()
-
-        def opened(table: PointTable) -> None:
-            self.table = table
-            self.set_open(True)
-            self.points_menu.set_more({TABLE: f"table {table.name}"})
-            self.points_menu.choose(TABLE)
-            self._show_table()
-
-        self._controller.run("table", "reading the table", lambda: read_point_table(path), opened,
-                             self._on_failed)  # fmt: skip
+    @slot
+    def _on_table(self, found: LabeledTable) -> None:
+        self.table, self._label_column = found.table, found.label_column
+        self.clear_message()
+        self.set_open(True)
+        self.points_menu.set_more({TABLE: f"table {found.table.name}"})
+        self.points_menu.choose(TABLE)
+        self._show_table()
+        if found.n_rows:  # only its columns are shown
+            self.table = None
+            self.message.show_message(
+                f"'{found.table.name}' has {grouped(found.n_rows)} rows. Enter which are read "
+                "(Rows), a number of random ones, or 'all'.", "bad"
+            )  # fmt: skip
 
     def choose(self, image_name: str, points_name: str) -> None:
         """Choose layers by name."""
@@ -233,9 +240,7 @@ class PointsPanel(Section):
         ui.connect(
             self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
         )
-        self.volume_field.picked.connect(self._on_volume_path)
         self.array_row.picked.connect(self.open_volume)
-        self.link_row.opened.connect(self._open_image)
 
     def _build_points(self) -> None:
         self.points_menu = LayerMenu(
@@ -243,12 +248,20 @@ class PointsPanel(Section):
         )
         self.table_field = PathField("", "points_table", "or a table: csv, tsv, feather, parquet",
                                      _TABLE_FILES)  # fmt: skip
-        self.table_box = PointsTableBox()
+        self.table_box, self.rows_box = PointsTableBox(), RowsBox()
+        self._tables = PointTables(
+            self._controller, self.rows_box, self.table_box, lambda: self._current_volume(),
+            self._on_failed,
+            self,
+        )  # fmt: skip
+        ui.connect(self._on_table, self._tables.opened)
+        self.link_row.data_set_changed.connect(self._tables.use_data_set)
         self.label_menu = ui.menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
         ui.narrow(self.label_menu)
         self.add(
             fields_row("Points", self.points_menu),
             self.table_field,
+            self.rows_box,
             self.table_box,
             fields_row("Classes", self.label_menu),
         )
@@ -258,40 +271,17 @@ class PointsPanel(Section):
         self.table_field.picked.connect(slot(lambda path: self.open_table(Path(path).expanduser())))
 
     def _build_patch(self) -> None:
-        self.size_spins = [
-            ui.spin_box(
-                f"points_size_{n}", 1, 4096, size, f"Size of a patch along {axis}, in voxels."
-            )
-            for n, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
-        ]
-        ui.narrow(*self.size_spins)
-        self.add(fields_row("Patch", *self.size_spins))
-
-    def _build_details(self) -> None:
-        self.low = NumberField("points_low")
-        self.high = NumberField("points_high")
-        self.outside_menu = ui.menu(
-            "points_outside_menu", entries={"pad": "pad with zeros", "skip": "skip"}, n_characters=4
-        )
-        self.network_spin = NumberField("points_network_size", 0, 1e6)
-        self.network_spin.setSpecialValueText("as the volume")
-        self.resample_check = ui.check_box("Resample", "points_resample")
-        ui.narrow(self.low, self.high, self.outside_menu, self.network_spin)
-        self.details = QWidget()
-        ui.column(
-            fields_row("Range", self.low, self.high),
-            fields_row("Out of bounds", self.outside_menu),
-            fields_row("Pixel size", self.network_spin, self.resample_check),
-            parent=self.details,
-        )
-        self.add(self.details)
+        self.patch = PatchFields()
+        self.add(self.patch.size_row, self.patch.details)
 
     def _build_end(self) -> None:
         self.use_button = ui.button("Use points", "use_points_button", clicked=self.use_points)
         self.explain_check = ui.check_box(
             "Explain on click", "explain_on_click", toggled=self.explain_on_click_changed
         )
-        self.details_button = ui.disclosure_button("Details", "points_details_button", self.details)
+        self.details_button = ui.disclosure_button(
+            "Details", "points_details_button", self.patch.details
+        )
         self.message = Message("points_message")
         self.message.hide()
         self.message.follow(self._controller.problems, "points")
@@ -301,29 +291,7 @@ class PointsPanel(Section):
             self.message,
         )
 
-    def _on_volume_path(self, text: str) -> None:
-        self.array_row.clear()
-        self.link_row.clear()
-        if is_link(text):
-            self.open_link(text)
-            return
-        try:
-            place = location(text)
-        except DataError as error:
-            self.message.show_message(str(error), "bad")
-            return
-        self.open_volume(place if isinstance(place, Address) else place.expanduser())
-
     # making samples
-
-    def _patch_settings(self) -> PatchSettings:
-        return PatchSettings(
-            tuple(spin.value() for spin in self.size_spins),
-            (self.low.value(), self.high.value()),
-            self.outside_menu.currentData(),
-            self.network_spin.value(),
-            self.resample_check.isChecked(),
-        )
 
     def _set_voxel_size(self, image: Any, points: Any) -> bool:
         """Give the entered voxel size to the layers; False if only a part of it was entered."""
@@ -353,7 +321,7 @@ class PointsPanel(Section):
                 f"{grouped(n_unused)} {noun} outside of the volume or too close to its border."
             )
         if not is_byte(dataset.volume):
-            low, high = self.low.value(), self.high.value()
+            low, high = self.patch.settings().value_range
             text = f"Stored values: {low:g} is black, {high:g} is white (see Details)."
             parts.append(text.replace("-", "−"))
         return " ".join(parts)
@@ -382,11 +350,7 @@ class PointsPanel(Section):
         if image is None:
             self.voxel_line.show_message("")
             return
-        low, high = layer_range(image)
-        self.low.setValue(low)
-        self.high.setValue(high)
-        for number, spin in enumerate(self.size_spins):
-            spin.setVisible(number >= 3 - image.ndim)
+        self.patch.show_volume(image.ndim, *layer_range(image))
         self.voxel_line.show_message(describe_voxels(image))
         n_axes = min(3, image.ndim)
         self.voxel_row.show_sizes(n_axes, voxel_nm_of(image, n_axes))
@@ -395,7 +359,8 @@ class PointsPanel(Section):
 
     def _on_points(self) -> None:
         layer = self.points_menu.layer
-        self.table_box.setVisible(self.points_menu.currentData() == TABLE)
+        for box in (self.table_box, self.rows_box):
+            box.setVisible(self.points_menu.currentData() == TABLE)
         if layer is not None:
             names = [str(name) for name in layer.features]
             self._show_columns(names, next((n for n in ("class", "label") if n in names), ""))
@@ -405,14 +370,20 @@ class PointsPanel(Section):
     def _show_table(self) -> None:
         if self.table is None or self.points_menu.currentData() != TABLE:
             return
+        volume = self._current_volume()
+        guess = self.table_box.show_table(self.table, volume)
+        columns = list(self.table.columns)
+        classes = guess.label or (CLASS if CLASS in columns else "")
+        self._show_columns(columns, self._label_column or classes)
+
+    def _current_volume(self) -> Volume | None:
+        """Return the chosen volume; None without one, or if it cannot be used."""
         image = self.volume_menu.layer
         try:
-            volume = volume_of_layer(image) if image is not None else None
+            return volume_of_layer(image) if image is not None else None
         except QuacError as error:
             self.message.show_message(str(error), "bad")
-            return
-        guess = self.table_box.show_table(self.table, volume)
-        self._show_columns(list(self.table.columns), guess.label)
+            return None
 
     def _show_columns(self, names: list[str], label_column: str) -> None:
         ui.fill_menu(self.label_menu, {"": "no classes", **{name: name for name in names}})
@@ -423,8 +394,7 @@ class PointsPanel(Section):
         classifier = self._results.loaded_classifier
         size = tuple(classifier.image_size or ()) if classifier is not None else ()
         if len(size) in (2, 3):
-            for spin, value in zip(self.size_spins, (1, *size)[-3:], strict=True):
-                spin.setValue(value)
+            self.patch.set_size((1, *size)[-3:])
 
     def _show_summary(self) -> None:
         dataset = self._sync.dataset
@@ -434,7 +404,8 @@ class PointsPanel(Section):
     def _on_failed(self, error: BaseException) -> None:
         self._controller.failed.emit(failure("points", "opening the points", error))
 
-    def _clear_message(self) -> None:
+    def clear_message(self) -> None:
+        """Forget what was reported about previous points."""
         self._controller.problems.remove("points")
         self.message.show_message("")
 
@@ -445,3 +416,9 @@ class PointsPanel(Section):
     def _on_requested(self, action: str) -> None:
         if action == "use_points":
             self.use_points()
+        elif action == "sign_in" and isinstance(self._refused, Address):
+            sign_in(self._refused)
+            self.open_volume(self._refused)
+        elif action == USE_OWN_POINTS and self._own_points is not None:
+            self.table_field.show_path(self._own_points)
+            self.open_table(self._own_points)

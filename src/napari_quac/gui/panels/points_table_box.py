@@ -12,22 +12,32 @@ from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.assumptions import Assumption
-from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_table_columns
-from napari_quac.data.volume import Volume
-from napari_quac.data.volume_points_recipe import (
+from napari_quac.data.coordinate_reading import (
     ORDERS,
     CountedReading,
     Reading,
     check_reading,
     count_readings,
     refusal,
-    table_assumptions,
 )
+from napari_quac.data.tables.column_names import (
+    SITES,
+    TABLE_UNITS,
+    ColumnMapping,
+    guess_columns,
+    guess_table_columns,
+)
+from napari_quac.data.tables.point_table import PointTable
+from napari_quac.data.volume import Volume
+from napari_quac.data.volume_points_recipe import table_assumptions
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.message import Message
 from napari_quac.gui.section import fields_row
-from napari_quac.gui.slots import slots
+from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.widgets import choose_entry, column, fill_menu, menu, narrow
+from napari_quac.live.point_samples import GROUP_COLUMN
+
+SITE_TEXTS = {"pre": "presynaptic", "center": "center", "post": "postsynaptic"}
 
 
 @slots
@@ -45,13 +55,25 @@ class PointsTableBox(QWidget):
             for number, ordinal in enumerate(("first", "second", "third"))
         ]
         self.id_menu = self._menu("points_id_menu", "Column with the ids of the points.")
+        self.group_menu = self._menu(
+            "points_group_menu", "Column of the neurons, whose synapses vote."
+        )
+        self.site_menu = menu(
+            "points_site_menu", "Site of a synapse around which patches are cut.",
+            picked=self._on_site, n_characters=3,
+        )  # fmt: skip
+        narrow(self.site_menu)
+        self.site_row = QWidget()
+        column(fields_row("Site", self.site_menu), parent=self.site_row)
         self.order_menu = self._menu("points_order_menu", "Order of the three columns.", ORDERS)
         self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
         self.preview = Message("points_preview")
         column(
+            self.site_row,
             fields_row("Columns", *self.column_menus),
             fields_row("Read as", self.order_menu, self.unit_menu),
             fields_row("Ids", self.id_menu),
+            fields_row("Neurons", self.group_menu),
             self.preview,
             parent=self,
         )
@@ -72,11 +94,33 @@ class PointsTableBox(QWidget):
         self._table, self._volume = table, volume
         names = list(table.columns)
         n_axes = min(3, volume.ndim) if volume is not None else 3
-        self._guess = guess_table_columns(table, n_axes)
+        self._guess = guess_table_columns(table, n_axes, self.site_menu.currentData() or "")
         with signals_blocked(self):
             self._fill(names, n_axes)
         self.propose()
         return self._guess
+
+    @property
+    def site(self) -> str:
+        """The chosen site; empty where the table has only one."""
+        return self.site_menu.currentData() or ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The chosen columns of coordinates."""
+        return self._columns()
+
+    @slot
+    def _on_site(self, _index: int) -> None:
+        """Choose the columns of another site."""
+        if self._table is None:
+            return
+        names = list(self._table.columns)
+        n_axes = len(self._columns())
+        self._guess = guess_table_columns(self._table, n_axes, self.site)
+        with signals_blocked(self):
+            self._fill(names, n_axes)
+        self.propose()
 
     def set_voxel_size(self, voxel_nm: tuple[float, ...] | None) -> None:
         """Set the voxel size in nm that the user has entered; None if it is unknown."""
@@ -121,6 +165,9 @@ class PointsTableBox(QWidget):
         names = table.names_of(rows, self.id_menu.currentData())
         if names is not None:
             features["id"] = pd.Series(names, dtype=object)
+        if group := self.group_menu.currentData():
+            texts = table.texts(group)
+            features[GROUP_COLUMN] = pd.Series([texts[row] for row in rows], dtype=object)
         if label_column:
             texts = table.texts(label_column)
             features["class"] = pd.Series([texts[row] for row in rows], dtype=object)
@@ -146,6 +193,15 @@ class PointsTableBox(QWidget):
             choose_entry(column_menu, coordinates[axis] if used and axis < len(coordinates)
                          else next(iter(names), None))  # fmt: skip
         fill_menu(self.id_menu, {"": "row number", **entries})
+        fill_menu(self.group_menu, {"": "none", **entries})
+        choose_entry(self.group_menu, self._guess.group)
+        sites = [self._guess.site, *SITES]
+        complete = {site: guess_columns(names, n_axes, site) for site in sites if site}
+        found = [site for site, guess in complete.items() if guess.site == site]
+        with signals_blocked(self.site_menu):
+            fill_menu(self.site_menu, {site: SITE_TEXTS[site] for site in SITES if site in found})
+            choose_entry(self.site_menu, self._guess.site)
+        self.site_row.setVisible(len(found) > 1)
         guess = self._guess.id
         is_id = guess and self._table is not None and self._table.is_unique(guess)
         choose_entry(self.id_menu, guess if is_id else "")

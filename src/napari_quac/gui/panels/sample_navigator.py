@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.gui.copy_link import CopyLink
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, set_tone
@@ -43,7 +44,8 @@ class SampleNavigator(QWidget):
         self.line = ElidedLabel("", "sample_line")
         self.accuracy_line = AccuracyLine(results, "accuracy_line")
         lines = column(self.id_line, self.line, self.accuracy_line, spacing=0)
-        column(self._selection, lines, parent=self)
+        self.copy_link = CopyLink(choices, results)
+        column(self._selection, lines, self.copy_link, parent=self)
         self.spin.valueChanged.connect(self._on_spin)
         results.events.loaded_samples.connect(self._show_dataset)
         connect(self._show_sample, results.events.prediction, results.events.sample)

@@ -25,6 +25,7 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
+from napari_quac.gui.samples.group_page import GroupPage
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.gui.slots import slot, slots
@@ -142,9 +143,7 @@ class FilterChips(QWidget):
         chip = self.chips["cell"]
         middle = Qt.TextElideMode.ElideMiddle
         chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
-        chip.setToolTip(
-            plain(f"Filter of the confusion matrix: {title}. Click to show all samples.")
-        )
+        chip.setToolTip(plain(f"Filter: {title}. Click to show all samples."))
         self._filter(filter_text)
 
     def _filter(self, text: str) -> None:
@@ -176,6 +175,7 @@ ROOM_FOR_ALL = 400
 TABS = (
     ("table", "Table", "Table of all samples."),
     ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
+    ("neurons", "Neurons", "Votes of the samples of each neuron, mispredicted neurons first."),
     ("curves", "Curves", "Median QuAC curves of the explained samples in view."),
 )
 
@@ -209,6 +209,7 @@ class SamplesDock(QWidget):
         self.matrix = ConfusionView(results)
         self._build_matrix_side()
         self.curves = PopulationPage(choices, results, controller)
+        self.groups = GroupPage(results, controller)
         self._speeds = speeds
         self.many = ExplainMany(choices, results, controller, speeds)
         self.many_card = ExplainManyCard(self.many, store_folder)
@@ -220,6 +221,7 @@ class SamplesDock(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(rows)
         self.pages.addWidget(self.curves)
+        self.pages.addWidget(self.groups)
         body = QWidget()
         body.setProperty("role", "page")
         layout = ui.column(
@@ -237,6 +239,7 @@ class SamplesDock(QWidget):
         layout.setContentsMargins(6, 4, 6, 4)
         ui.column(ui.scroll_area("samples_scroll", body), parent=self)
         self.matrix.cell_picked.connect(self.chips.show_cell)
+        self.groups.picked.connect(self._show_group)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
         ui.connect(self._show_report_note, results.events.report_columns)
@@ -260,6 +263,7 @@ class SamplesDock(QWidget):
         self.table.set_palette_of(colors)
         self.matrix.set_palette_of(colors)
         self.curves.set_palette_of(colors)
+        self.groups.set_palette_of(colors)
 
     def close_dock(self) -> None:
         """Disconnect all signals."""
@@ -269,12 +273,13 @@ class SamplesDock(QWidget):
         """Show the table, the confusion matrix beside it, or the curves."""
         self.tabs[key].setChecked(True)
         self.matrix_side.setVisible(key == "matrix")
-        self.pages.setCurrentIndex(1 if key == "curves" else 0)
+        self.pages.setCurrentIndex({"curves": 1, "neurons": 2}.get(key, 0))
         for index in range(self.pages.count()):  # a hidden page needs no height
             is_current = index == self.pages.currentIndex()
             policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
             self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
+        self.groups.set_active(key == "neurons")
         if key != "table" and self.height() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
@@ -299,6 +304,12 @@ class SamplesDock(QWidget):
     def _fit_matrix(self) -> None:
         width = self.matrix.sizeHint().width() + 4
         self.matrix_side.setFixedWidth(max(200, min(width, round(0.55 * self.width()))))
+
+    @slot
+    def _show_group(self, title: str, filter_text: str) -> None:
+        """Show the samples of a group in the table."""
+        self.chips.show_cell(title, filter_text)
+        self.show_tab("table")
 
     def predict_all(self) -> None:
         """Predict every sample without a prediction."""
@@ -367,6 +378,10 @@ class SamplesDock(QWidget):
         self._fit_matrix()
         running = "predictions" in self._controller.running
         order = results.order
+        has_groups = order is not None and bool(order.columns.sample_list.groups)
+        self.tabs["neurons"].setVisible(has_groups)
+        if not has_groups and self.tabs["neurons"].isChecked():
+            self.show_tab("table")
         done = order is not None and order.columns.is_predicted
         ready = not self._controller.missing_for("predictions")
         begun = order is not None and order.columns.n_predicted > 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_quac.data.point_table import PointTable, guess_columns, read_point_table
+from napari_quac.data.tables.column_names import guess_columns
+from napari_quac.data.tables.point_table import PointTable, read_point_table
 from napari_quac.errors import DataError
 
 ID = 2**60 + 1

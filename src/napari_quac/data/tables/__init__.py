@@ -1,0 +1,1 @@
+"""Tables of coordinates: formats, selection of rows, and the meaning of columns."""
