@@ -21,9 +21,11 @@ from napari_quac.data.tables.hdf5_annotations import has_annotations
 from napari_quac.data.tables.join import Join, join_labels
 from napari_quac.data.tables.point_table import PointTable, read_point_table
 from napari_quac.data.tables.row_filter import Condition, RowFilter, parse_conditions
+from napari_quac.data.tables.sqlite_table import SqliteTable
 from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import DataError
 from napari_quac.large_files import LargeFileError, require_questions
+from napari_quac.stepwise import Canceled
 from strategies import quick
 
 ROOT = 720575940628842314
@@ -564,3 +566,23 @@ def test_damaged_packed_text_and_names_of_databases_are_refused(tmp_path: Path) 
     (tmp_path / "a.db").write_bytes(stored.replace(b"CREATE TABLE", b"CREATE TA\xff\xffE"))
     with pytest.raises(DataError, match="SQLite database"):
         read_point_table(tmp_path / "a.db")
+
+
+def test_a_query_that_takes_long_asks_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (id, x, y, z)")
+        database.executemany("INSERT INTO t VALUES (?, 1, 2, 3)", [(n,) for n in range(20_000)])
+    database.close()
+    table = SqliteTable(path)
+    for error in (LargeFileError("it is large", path), Canceled()):
+
+        def ask(error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr("napari_quac.data.tables.sqlite_table.check_time", ask)
+        with pytest.raises(type(error)) as caught:
+            list(table.batches(("id", "x")))
+        assert caught.value is error

@@ -80,18 +80,29 @@ class SqliteTable:
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         database = None
+        reasons: list[BaseException] = []
+
+        def check() -> int:
+            """Interrupt a query that was canceled, or takes long without consent."""
+            try:
+                check_time()
+            except BaseException as error:  # noqa: BLE001 - raised when the query has ended
+                reasons.append(error)
+            return len(reasons)
+
         try:
             address = f"{self.path.resolve().as_uri()}?mode=ro&immutable=1"
             database = sqlite3.connect(address, uri=True)
             database.text_factory = lambda content: content.decode("utf-8", "replace")
-            database.set_progress_handler(_check, _STEPS)
+            database.set_progress_handler(check, _STEPS)
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
             database.set_authorizer(_authorize)
             for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
                 database.execute(f"PRAGMA {pragma}")
             yield database
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            check_canceled()
+            if reasons:
+                raise reasons[0] from error
             raise DataError(
                 f"'{self.path.name}' cannot be read as a SQLite database ({one_line(error)}). "
                 "Copy it again, or export the table as CSV."
@@ -99,15 +110,6 @@ class SqliteTable:
         finally:
             if database is not None:
                 database.close()
-
-
-def _check() -> int:
-    """Interrupt a query that was canceled, or takes long without consent."""
-    try:
-        check_time()
-    except BaseException:  # noqa: BLE001 - raised again when the query has ended
-        return 1
-    return 0
 
 
 def _authorize(action: int, *_: Any) -> int:

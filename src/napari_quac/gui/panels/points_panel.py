@@ -34,7 +34,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.panels.points_array_row import ArrayRow
 from napari_quac.gui.panels.points_link_row import LinkRow
 from napari_quac.gui.panels.points_patch_fields import PatchFields
-from napari_quac.gui.panels.points_rows_box import RowsBox
+from napari_quac.gui.panels.points_rows_box import TABLE_FILES, RowsBox
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
@@ -57,7 +57,6 @@ ASSUMED = "napari_quac_assumptions"
 USE_OWN_POINTS = "use_own_points"
 TABLE = "table"
 """Data of the entry for an imported table in the menu of points."""
-_TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
 _VOLUME_FILES = "Volumes (*.tif *.tiff *.h5 *.hdf5 *.npy *.zarr *.n5)"
 
 
@@ -246,8 +245,8 @@ class PointsPanel(Section):
         self.points_menu = LayerMenu(
             self._viewer, "points_layer_menu", Points, empty="no Points layer", prefers_newest=True
         )
-        self.table_field = PathField("", "points_table", "or a table: csv, tsv, feather, parquet",
-                                     _TABLE_FILES)  # fmt: skip
+        self.table_field = PathField("", "points_table", "or a table: csv, feather, parquet, …",
+                                     TABLE_FILES)  # fmt: skip
         self.table_box, self.rows_box = PointsTableBox(), RowsBox()
         self._tables = PointTables(
             self._controller, self.rows_box, self.table_box, lambda: self._current_volume(),

@@ -11,12 +11,14 @@ from superqt.utils import signals_blocked
 
 from napari_quac.data.tables.join import Join
 from napari_quac.data.tables.row_filter import EXAMPLE, RowFilter, parse_conditions
+from napari_quac.data.tables.table_file import TABLE_SUFFIXES
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import fields_row
 from napari_quac.gui.slots import slot, slots
 
-_TABLES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet *.json *.db *.sqlite)"
+TABLE_FILES = f"Tables ({' '.join(f'*{suffix}' for suffix in sorted(TABLE_SUFFIXES))})"
+"""Filter of dialogs."""
 MOST_RANDOM = 1_000_000
 ALL = "all"
 
@@ -46,7 +48,7 @@ class RowsBox(QWidget):
         self.random_spin.setKeyboardTracking(False)
         ui.narrow(self.random_spin)
         self.labels_field = PathField(
-            "Labels", "points_labels", "from a second table, such as one of neurons", _TABLES
+            "Labels", "points_labels", "from a second table, such as one of neurons", TABLE_FILES
         )
         self.value_menu = ui.menu(
             "points_labels_menu", "Column of the second table with the labels.", n_characters=4,
