@@ -162,11 +162,9 @@ def _print_tables(
 
 def _votes(dataset: Dataset, predictions: PredictionTable) -> list[dict[str, Any]]:
     """Return the votes of each group of samples; empty without groups."""
+    from napari_quac.data.dataset import groups_of
     from napari_quac.explain.group_votes import vote
 
-    group_of = getattr(dataset, "group", None)
-    if group_of is None:
-        return []
     names = (*predictions.class_names, None)  # -1 is none
     return [
         {
@@ -180,7 +178,7 @@ def _votes(dataset: Dataset, predictions: PredictionTable) -> list[dict[str, Any
             "votes": list(group.votes),
             "probabilities": None if group.winner < 0 else list(group.probabilities),
         }
-        for group in vote(predictions, [group_of(index) for index in range(len(dataset))])
+        for group in vote(predictions, groups_of(dataset))
     ]
 
 

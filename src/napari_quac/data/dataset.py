@@ -124,7 +124,11 @@ def prefetch(dataset: Dataset, indices: Sequence[int]) -> Callable[[], None]:
     """Request samples where the dataset can; see :class:`Prefetching`."""
     if isinstance(dataset, Prefetching):
         return dataset.prefetch(indices)
-    return lambda: None
+    return nothing_to_cancel
+
+
+def nothing_to_cancel() -> None:
+    """Cancel no request: there is none."""
 
 
 def reading_order(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -168,6 +172,13 @@ class ReadAhead:
             if 0 <= index < len(self._dataset):
                 with suppress(QuacError):  # which is raised again when the sample is read
                     self._cancels.append((number, prefetch(self._dataset, [index])))
+
+
+def groups_of(dataset: Dataset) -> tuple[str, ...]:
+    """Return the group of each sample, such as the neuron of a synapse; empty without groups."""
+    group_of = getattr(dataset, "group", None)
+    groups = tuple(group_of(index) for index in range(len(dataset))) if group_of else ()
+    return groups if any(groups) else ()
 
 
 def evenly_spaced(total: int, n: int | None) -> list[int]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.dataset import nothing_to_cancel
 from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
 from napari_quac.data.remote.address import Address
@@ -64,7 +65,9 @@ class Level:
         Other volumes are read when they are needed.
         """
         request = getattr(self.array, "prefetch", None)
-        cancel: Callable[[], None] = request(self._key(start, stop)) if request else _do_nothing
+        cancel: Callable[[], None] = (
+            request(self._key(start, stop)) if request else nothing_to_cancel
+        )
         return cancel
 
     def block_shape(self) -> tuple[int, ...] | None:
@@ -112,10 +115,6 @@ class Level:
             return colors
         opaque = 1.0 if colors.dtype.kind == "f" else np.iinfo(colors.dtype).max
         return drop_opaque_alpha(colors, opaque, f"Voxels {start} to {stop}", "RGBA")
-
-
-def _do_nothing() -> None:
-    """Cancel no request: there is none."""
 
 
 class SpatialView:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.dataset import groups_of
 from napari_quac.live.explanation_status import UNKNOWN, ExplanationStatus
 
 if TYPE_CHECKING:
@@ -64,10 +65,7 @@ def list_samples(loaded_samples: Dataset) -> SampleIndex:
     )
     ranks = np.empty(n_samples, dtype=np.int64)
     ranks[np.argsort(ids, kind="stable")] = np.arange(n_samples)
-    group_of = getattr(dataset, "group", None)
-    groups = tuple(group_of(index) for index in range(n_samples)) if group_of is not None else ()
-    groups = groups if any(groups) else ()
-    samples = SampleIndex(ids, labels, tuple(dataset.classes), ranks, groups)
+    samples = SampleIndex(ids, labels, tuple(dataset.classes), ranks, groups_of(dataset))
     samples.index_of  # noqa: B018 - filled in this thread: 60 ms for 100 000 samples
     return samples
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.dataset import nothing_to_cancel
 from napari_quac.data.remote.access import context, kvstore, tensorstore, wait
 from napari_quac.data.remote.address import Address
 from napari_quac.data.remote.hosts import require_consent
@@ -125,7 +126,7 @@ class RemoteArray:
             size = math.prod(b - a for a, b in name) * self.dtype.itemsize
             held = sum(n_bytes for _, n_bytes in self._prefetched.values())
             if name in self._prefetched or held + size > MAX_PREFETCHED:
-                return _do_nothing
+                return nothing_to_cancel
             future = store[key].read(order="C")
             self._prefetched[name] = future, size
 
@@ -166,10 +167,6 @@ class RemoteArray:
                 store = store.T if self._is_reversed else store
                 self._stores[fill] = store[ts.d[:].translate_to[0]]
             return self._stores[fill]
-
-
-def _do_nothing() -> None:
-    """Cancel no request: there is none."""
 
 
 def _name_of(key: Any) -> Any:

@@ -105,13 +105,10 @@ class WholeTable:
     ----------
     path : Path
     columns : mapping of str to sequence of str
-    unit : str
-        Unit of the coordinates if the file states one.
     """
 
     path: Path
     columns: Mapping[str, Sequence[str]]
-    unit: str = ""
     separator: str = ""
 
     @property

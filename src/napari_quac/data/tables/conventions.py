@@ -65,6 +65,10 @@ class ConventionalTable:
         """Separator of the values in a text."""
         return self.file.separator
 
+    def stored(self, name: str) -> tuple[str, str]:
+        """Return the name of a column in the file, and the first digits of its ids."""
+        return self.prefixes.get(name, (name, ""))
+
     def sentences(self) -> list[str]:
         """Return what was completed."""
         found = [
@@ -78,26 +82,25 @@ class ConventionalTable:
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the rows with some columns."""
-        stored = [self.prefixes.get(name, (name, ""))[0] for name in columns]
+        stored = [self.stored(name)[0] for name in columns]
         last = dict.fromkeys(self.filled & set(columns), "")
         for batch in self.file.batches(stored):
             filled = {}
             for name in last:
-                old = self.prefixes.get(name, (name, ""))[0]
-                texts = batch.texts(old, np.arange(batch.n_rows))
+                texts = batch.texts(self.stored(name)[0], np.arange(batch.n_rows))
                 for row, text in enumerate(texts):
                     if is_missing(text):
                         texts[row] = last[name]
                     else:
                         last[name] = text
                 filled[name] = texts
-            yield _ConventionalBatch(batch, self.prefixes, filled)
+            yield _ConventionalBatch(batch, self, filled)
 
 
 @dataclass(frozen=True, eq=False)
 class _ConventionalBatch:
     batch: Batch
-    prefixes: Mapping[str, tuple[str, str]]
+    table: ConventionalTable
     filled: Mapping[str, list[str]]
 
     @property
@@ -106,7 +109,7 @@ class _ConventionalBatch:
 
     def mask(self, condition: Condition) -> NDArray[np.bool_]:
         name = condition.column
-        old, prefix = self.prefixes.get(name, (name, ""))
+        old, prefix = self.table.stored(name)
         if prefix and condition.operator in ("=", "!=", "in"):
             values = [_rest(value, prefix) for value in condition.values]
             known = tuple(value for value in values if value)
@@ -119,17 +122,17 @@ class _ConventionalBatch:
         return self.batch.mask(replace(condition, column=old))
 
     def numbers(self, name: str) -> NDArray[np.float64]:
-        if name in self.filled or name in self.prefixes:
+        if name in self.filled or name in self.table.prefixes:
             return as_numbers(self.texts(name, np.arange(self.n_rows)))
         return self.batch.numbers(name)
 
     def codes(self, name: str) -> tuple[NDArray[np.intp], list[str]]:
-        if name in self.filled or name in self.prefixes:
+        if name in self.filled or name in self.table.prefixes:
             return codes_of(self.texts(name, np.arange(self.n_rows)))
         return self.batch.codes(name)
 
     def texts(self, name: str, rows: Rows) -> list[str]:
-        old, prefix = self.prefixes.get(name, (name, ""))
+        old, prefix = self.table.stored(name)
         if name in self.filled:
             texts = [self.filled[name][row] for row in rows]
         else:
@@ -154,18 +157,18 @@ def complete_ids(file: TableFile) -> ConventionalTable:
         if match and match[1] not in taken:
             prefixes[match[1]] = (name, match[2])
             taken.add(match[1])
-    candidates = [name for name in file.names if _FILLED.fullmatch(_stored_name(name))]
+    candidates = [name for name in file.names if _FILLED.fullmatch(_complete_name(name))]
     filled = set()
     for batch in islice(file.batches(candidates), 1) if candidates else ():
         rows = np.arange(min(batch.n_rows, 1000))
         for name in candidates:
             blank = [is_missing(text) for text in batch.texts(name, rows)]
             if len(blank) > 1 and not blank[0] and np.mean(blank) > BLANK_SHARE:
-                filled.add(_stored_name(name))
+                filled.add(_complete_name(name))
     return ConventionalTable(file, prefixes, frozenset(filled))
 
 
-def _stored_name(name: str) -> str:
+def _complete_name(name: str) -> str:
     match = _PREFIXED.fullmatch(name)
     return match[1] if match else name
 

@@ -66,12 +66,12 @@ def read_annotations(path: Path) -> WholeTable:
         )
     locations = locations + offset
     if partners is not None and len(partners):
-        return WholeTable(path, _of_partners(path, ids, locations, np.asarray(partners)), "nm")
+        return WholeTable(path, _of_partners(path, ids, locations, np.asarray(partners)))
     columns = {"id": _texts(ids)}
     if types is not None and len(types) == len(ids):
         columns["type"] = tuple(_text(kind) for kind in types)
     columns |= {f"{axis}_nm": _texts(locations[:, i]) for i, axis in enumerate("zyx")}
-    return WholeTable(path, columns, "nm")
+    return WholeTable(path, columns)
 
 
 @contextmanager

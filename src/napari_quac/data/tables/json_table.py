@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 from napari_quac.data.remote.link import Link, read_link
 from napari_quac.data.tables.batches import WholeTable
 from napari_quac.data.tables.cells import as_text
+from napari_quac.data.tables.text_table import open_packed
 from napari_quac.errors import DataError, one_line
 from napari_quac.large_files import check_size
 from napari_quac.reading import (
@@ -19,7 +17,6 @@ from napari_quac.reading import (
     check_regular_file,
     decode_text,
     parse_json,
-    read_bytes,
     reading_errors,
 )
 
@@ -71,13 +68,8 @@ def read_json_table(path: Path) -> WholeTable:
 
 
 def _content(path: Path) -> bytes:
-    content = read_bytes(path, MAX_BYTES)
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-                content = file.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"'{path.name}' is damaged ({error}). Copy it again.") from error
+    with reading_errors(path.name), open_packed(path) as file:
+        content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise DataError(
             f"'{path.name}' unpacks to more than {MAX_BYTES >> 20} MB. Export it as parquet."
@@ -151,4 +143,4 @@ def _annotations(path: Path, link: Link) -> WholeTable:
         for axis in "zyx":
             columns.pop(f"post_{axis}_nm")
             columns[f"{axis}_nm"] = columns.pop(f"pre_{axis}_nm")
-    return WholeTable(path, {name: tuple(values) for name, values in columns.items()}, "nm")
+    return WholeTable(path, {name: tuple(values) for name, values in columns.items()})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
 from pathlib import Path
 
 from napari_quac.data.tables.arrow_table import ArrowTable
 from napari_quac.data.tables.batches import TableFile
-from napari_quac.data.tables.text_table import TextTable
+from napari_quac.data.tables.text_table import TextTable, open_packed
 from napari_quac.errors import DataError
 from napari_quac.reading import check_regular_file, is_folder, is_regular_file, reading_errors
 
@@ -18,7 +17,6 @@ TABLE_SUFFIXES = frozenset({
     ".jsonl", ".sqlite", ".sqlite3", ".db", ".hdf", ".h5", ".hdf5",
 })  # fmt: skip
 """Usual endings, for dialogs; the content determines the format."""
-_GZIP = b"\x1f\x8b"
 _STARTS = {
     b"ARROW1": "feather", b"FEA1": "feather", b"PAR1": "parquet", b"SQLite format 3": "sqlite",
     b"\x89HDF\r\n\x1a\n": "hdf5", b"PK\x03\x04": "a spreadsheet or an archive",
@@ -61,7 +59,7 @@ def table_format(path: Path) -> str:
             f"'{path.name}' is damaged, or not what its ending says. Copy it again, or choose "
             "another table."
         )
-    return "json" if _begins_as_json(path, start) else "text"
+    return "json" if _begins_as_json(path) else "text"
 
 
 def open_table(path: Path, table: str = "") -> TableFile:
@@ -100,11 +98,10 @@ def open_table(path: Path, table: str = "") -> TableFile:
     return TextTable(path, ".tsv" in (suffix.lower() for suffix in path.suffixes[-2:]))
 
 
-def _begins_as_json(path: Path, start: bytes) -> bool:
+def _begins_as_json(path: Path) -> bool:
     try:
-        if start.startswith(_GZIP):
-            with gzip.open(path) as file:
-                start = file.read(64)
+        with open_packed(path) as file:
+            start = file.read(64)
     except (OSError, EOFError, zlib.error):
         return False  # the reader of texts says so
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()

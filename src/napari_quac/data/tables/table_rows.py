@@ -13,12 +13,11 @@ from napari_quac.data.tables.batches import Batch, TableFile, codes_of
 from napari_quac.data.tables.cells import as_numbers
 from napari_quac.data.tables.column_names import class_of_column
 from napari_quac.data.tables.row_filter import RowFilter, random_keys, smallest_of_each
-from napari_quac.data.tables.text_table import vector
+from napari_quac.data.tables.text_table import MAX_CELLS, vector
 from napari_quac.errors import DataError, shorten
 from napari_quac.large_files import check_time
 from napari_quac.stepwise import check_canceled
 
-MAX_CELLS = 30_000_000
 BATCH = 20_000
 """Rows that a sample may have beyond its size until the largest keys are removed."""
 _COMPONENT = re.compile(r"(.+)\[(\d)\]")

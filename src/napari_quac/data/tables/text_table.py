@@ -338,7 +338,8 @@ def _decoding(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_binary(path: Path) -> IO[bytes]:
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file that may be gzipped."""
     with path.open("rb") as file:
         is_packed = file.read(2) == _GZIP
     return cast("IO[bytes]", gzip.open(path)) if is_packed else path.open("rb")
@@ -346,16 +347,16 @@ def _open_binary(path: Path) -> IO[bytes]:
 
 @contextmanager
 def _open_text(path: Path) -> Iterator[IO[str]]:
-    with _open_binary(path) as file:
+    with open_packed(path) as file:
         start = file.read(2)
     encoding = "utf-16" if start.startswith(_UTF16) else "utf-8-sig"
-    with _open_binary(path) as file, io.TextIOWrapper(file, encoding) as text:
+    with open_packed(path) as file, io.TextIOWrapper(file, encoding) as text:
         yield text
 
 
 def _undecodable_line(path: Path) -> int:
     number = 0
-    with suppress(OSError, EOFError, zlib.error), _open_binary(path) as file:
+    with suppress(OSError, EOFError, zlib.error), open_packed(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()

@@ -6,11 +6,12 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 from napari_quac.explain.group_votes import GroupVote, vote
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.samples.paused_page import PausedPage
 from napari_quac.gui.samples.sample_table import LEFT, RIGHT
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, grouped, plain
@@ -92,18 +93,15 @@ class GroupModel(QAbstractTableModel):
 
 
 @slots
-class GroupPage(QWidget):
+class GroupPage(PausedPage):
     """Table of the votes of all groups."""
 
     picked = Signal(str, str)
     """Name of a group, and the filter for its samples."""
 
     def __init__(self, results: Results, controller: Controller) -> None:
-        super().__init__()
-        self.setObjectName("group_page")
+        super().__init__("group_page", SETTLE_MS)
         self._results, self._controller = results, controller
-        self._is_active = False
-        self._later = ui.debouncer(self, SETTLE_MS, self._count)
         self.rows = GroupModel(self)
         self.table = QTableView()
         self.table.setModel(self.rows)
@@ -115,7 +113,7 @@ class GroupPage(QWidget):
         ui.column(self.line, self.table, 1, spacing=2, parent=self)
         self.table.clicked.connect(self._on_row)
         self.table.activated.connect(self._on_row)
-        ui.connect(self._on_changed, results.events.order, results.events.predictions)
+        ui.connect(self.update_later, results.events.order, results.events.predictions)
 
     def sizeHint(self) -> QSize:
         """Return a low and wide size."""
@@ -127,17 +125,8 @@ class GroupPage(QWidget):
         ui.fit_rows(self.table, colors.font_points)
         self.table.viewport().update()
 
-    def set_active(self, is_active: bool) -> None:
-        """Update the page, or pause while another page is displayed."""
-        self._is_active = is_active
-        self._on_changed()
-
-    def _on_changed(self) -> None:
-        if self._is_active:
-            self._later.throttle()
-
     @slot
-    def _count(self) -> None:
+    def update_page(self) -> None:
         """Count the votes in the worker thread."""
         predictions, order = self._results.predictions, self._results.order
         if predictions is None or order is None or len(predictions) != len(order.columns):

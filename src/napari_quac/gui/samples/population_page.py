@@ -14,6 +14,7 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.curve_dock import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.plots import ScorePlot
+from napari_quac.gui.samples.paused_page import PausedPage
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import ElidedLabel, WrappedLabel, plain
 from napari_quac.live.choices import Choices
@@ -37,18 +38,15 @@ NOTHING: Summary = ((), ())
 
 
 @slots
-class PopulationPage(QWidget):
+class PopulationPage(PausedPage):
     """Median curves with quartiles of a class pair, and the number of curves per method."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
-        super().__init__()
-        self.setObjectName("population_page")
+        super().__init__("population_page", SETTLE_MS)
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
         self.populations: tuple[Population, ...] = ()
         self.tests: tuple[BaselineTest, ...] = ()
-        self._is_active = False
-        self._later = ui.debouncer(self, SETTLE_MS, self._summarize)
         self.plot = PopulationPlot()
         self.pairs = ui.menu(
             "population_pair_menu",
@@ -64,7 +62,7 @@ class PopulationPage(QWidget):
         ui.row(self.plot, 1, side, spacing=8, parent=self)
         choices.events.size_axis.connect(self.plot.set_size_axis)
         self.plot.set_size_axis(choices.size_axis)
-        ui.connect(self._on_changed, results.events.order, results.events.report_columns)
+        ui.connect(self.update_later, results.events.order, results.events.report_columns)
         self._show(NOTHING)
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -73,17 +71,8 @@ class PopulationPage(QWidget):
         self.plot.set_palette_of(colors)
         self._show((self.populations, self.tests))
 
-    def set_active(self, is_active: bool) -> None:
-        """Update the page, or pause while another page is displayed."""
-        self._is_active = is_active
-        self._on_changed()
-
-    def _on_changed(self) -> None:
-        if self._is_active:
-            self._later.throttle()
-
     @slot
-    def _summarize(self) -> None:
+    def update_page(self) -> None:
         """Summarize the entries of the samples in view, in the worker thread."""
         results = self._results
         opened, columns, order = results.report, results.report_columns, results.order
