@@ -126,6 +126,8 @@ def open_window(server: Server, centers: NDArray[np.int64]) -> Any:
     edit = dock.points_panel.volume_field.edit
     edit.setText(str(address))
     edit.returnPressed.emit()
+    wait(lambda: dock.points_panel.link_row.open_button.isVisible())
+    dock.points_panel.link_row.open_button.click()
     wait(lambda: any(layer.name.startswith("em") for layer in viewer.layers))
     image = viewer.layers["em (overview)"]
     viewer.add_points(

@@ -33,6 +33,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QTableView
 import napari_quac
 from commands.storage_faults import check_complete
 from gui.injections import ERRORS, KINDS, WORDS, Injection
+from gui.outcomes import Outcomes
 from gui.random_walk import Faults
 from gui.works import WORKS, Desk, Work, draw_files
 
@@ -60,6 +61,7 @@ class Bench:
         self.desk, self.folder = Desk(viewer, folder), folder
         self.desk.n_explained, self.desk.is_hasty = 3, True
         self.problems: list[str] = []
+        self.outcomes = Outcomes()
         self.seconds = float("inf")
         self.counts: Counter[str] = Counter()
 
@@ -111,6 +113,7 @@ class Bench:
             for counter in counters.values():
                 stack.enter_context(counter.injected())
             self.perform(name, WORKS[name])
+        self.outcomes.keep(name, self.desk)
         for kind, counter in counters.items():
             chosen = sorted(place for place in counter.counts if part in place)
             places = rng.sample(chosen, min(each or len(chosen), len(chosen)))
@@ -169,6 +172,7 @@ class Bench:
         elif work.has_result(desk):
             self.counts["without effect"] += 1
             print(f"  without effect: {case}", flush=True)
+            problems += self.outcomes.compare(name, desk)
         else:
             line = desk.dock.status.line.text()
             problems.append(f"not told; status: {line}; known: {texts}; {faults.texts}")
@@ -181,6 +185,7 @@ class Bench:
         work.prepare(self.desk)
         with faults.watch():
             self.perform(name, work)
+        self.outcomes.keep(name, self.desk)
         failure = self.desk.dock.status.failure
         texts = [*faults.texts, *([failure.sentence] if failure is not None else [])]
         return [f"unusable afterwards: {text}" for text in texts]
@@ -284,6 +289,8 @@ def main() -> int:
     bench = Bench(napari.Viewer(), place)
     bench.seconds = arguments.seconds
     walk(bench, arguments)
+    outcomes = bench.outcomes
+    print(f"results in spite of a fault: {outcomes.n_compared} compared, {outcomes.n_unknown} not")
     print(f"{len(bench.problems)} problems")
     sys.stdout.flush()
     shutil.rmtree(TEMPORARY, ignore_errors=True)
