@@ -97,9 +97,16 @@ class Gap:
 
 
 class Watchdog:
-    """Samples the stack of the main thread, and notes ticks and garbage collections."""
+    """Notes ticks and garbage collections, and samples the stack of the main thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_sampling : bool
+        False for times alone: the samples themselves take Python's lock a thousand times a second.
+    """
+
+    def __init__(self, is_sampling: bool = True) -> None:
+        self._is_sampling = is_sampling
         self._main = threading.main_thread().ident
         self.samples: list[tuple[float, str, str]] = []
         self.ticks: list[tuple[float, float]] = []
@@ -112,7 +119,8 @@ class Watchdog:
         self._thread = threading.Thread(target=self._sample, daemon=True, name="watchdog")
         self._timer = QTimer(timerType=Qt.TimerType.PreciseTimer, interval=TICK_MS)
         self._timer.timeout.connect(self.tick)
-        self._thread.start()
+        if self._is_sampling:
+            self._thread.start()
         self._timer.start()
         self.tick()
         return self
@@ -121,7 +129,8 @@ class Watchdog:
         self._timer.stop()
         self.tick()
         self._stopped.set()
-        self._thread.join()
+        if self._is_sampling:
+            self._thread.join()
         gc.callbacks.remove(self._on_collection)
 
     def tick(self) -> None:

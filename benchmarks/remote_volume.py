@@ -149,7 +149,7 @@ def open_window(server: Server, centers: NDArray[np.int64]) -> Any:
 def measure_clicks(dock: Any, n: int, step: int, n_lines: int) -> None:
     """Select points as a click on them does, until their patches are shown."""
     durations, processor, index = [], [], 0
-    with Watchdog() as watchdog:
+    with Watchdog(is_sampling=n_lines > 0) as watchdog:
         for _ in range(n):
             index += step
             started, used = time.perf_counter(), time.thread_time()
@@ -283,7 +283,8 @@ def main() -> None:
 
             scope = QSettings.Scope.UserScope
             QSettings.setPath(QSettings.Format.NativeFormat, scope, tempfile.mkdtemp())
-            sys.setswitchinterval(0.001)  # so that samples are taken while the main thread computes
+            if options.stacks:  # so that samples are taken while the main thread computes
+                sys.setswitchinterval(0.001)
             dock = open_window(server, scattered(1000))
             measure_clicks(dock, options.clicks, 1, options.stacks)
             measure_clicks(dock, options.clicks, 17, options.stacks)

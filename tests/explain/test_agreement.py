@@ -439,3 +439,36 @@ def measure_distance(module):
         classifier.outputs(inputs)
     distances = statistics.distances()
     return None if distances is None else distances[0]
+
+
+class Narrow(nn.Module):
+    """Returns NaN for large numbers, or fails if ``error`` is set."""
+
+    error = None
+
+    def forward(self, images):
+        if images.max() > 2 and self.error is not None:
+            raise self.error
+        return Brightness()(images) * (float("nan") if images.max() > 2 else 1)
+
+
+def test_a_preprocessing_that_fails_is_named():
+    dataset = Images(*gray_levels(30))
+    classifier = classifier_from_module(Narrow(), NAMES, image_size=8)
+    classifier.module.error = RuntimeError("broken")
+    result = check_agreement(dataset, classifier).result()
+    assert "0 to 255" not in [row.name for row in result.rows]
+    text = " ".join(finding.text for finding in findings(result))
+    assert "The preprocessing '0 to 255' is not compared: " in text
+    assert "broken" in to_json(result)["omitted"]["0 to 255"]
+
+
+def test_predictions_that_are_not_finite_are_counted():
+    dataset = Images(*gray_levels(30))
+    classifier = classifier_from_module(Narrow(), NAMES, image_size=8)
+    result = check_agreement(dataset, classifier).result()
+    row = next(row for row in result.rows if row.name == "0 to 255")
+    assert row.n_not_finite == 30
+    assert row.accuracy == 0
+    text = " ".join(finding.text for finding in findings(result))
+    assert "NaN or infinity with the preprocessing '0 to 255' (30 images)" in text

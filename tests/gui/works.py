@@ -320,7 +320,9 @@ def unexplained(desk: Desk) -> None:
     """Choose a sample of the example that has no explanation yet."""
     desk.use_example()
     choices = desk.dock.choices
-    choices.sample_index = (choices.sample_index or 0) + 1
+    choices.sample_index = ((choices.sample_index or 0) + 1) % len(desk.dock.results.loaded_samples)
+    if choices.sample_index == 0:  # all are explained: other settings need other explanations
+        choices.update_settings(seed=choices.settings.seed + 1)
     desk.wait(lambda: desk.dock.results.prediction is not None and desk.is_idle, "a prediction")
 
 

@@ -148,6 +148,11 @@ class CandidateAgreement:
         """Most probable output of each image; -1 where it is not finite; (n,)."""
         return predicted_outputs(self.probabilities)
 
+    @property
+    def n_not_finite(self) -> int:
+        """Number of images for which the network returned NaN or infinity."""
+        return int((self.predicted < 0).sum())
+
     def confusion(self) -> NDArray[np.int64]:
         """Return counts by label (rows) and output (columns); (L, K)."""
         counts = np.zeros((len(self.outputs), self.probabilities.shape[1]), dtype=np.int64)
@@ -177,6 +182,8 @@ class Agreement:
         Id of each image that could not be read or predicted, with the reason.
     n_labeled : int
         Number of samples with a label in the dataset.
+    omitted : Mapping[str, str]
+        Name of each candidate that could not predict at least half of the images, with the reason.
     """
 
     dataset_name: str
@@ -187,6 +194,7 @@ class Agreement:
     unmatched: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     n_labeled: int = 0
+    omitted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_images(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -216,7 +217,12 @@ def compare_candidates(
         )
         for place in usable
     }
-    return _compare(dataset, tables, indices, unread)
+    omitted = {
+        candidate.name: next(iter(failures[place].values()))
+        for place, candidate in enumerate(candidates)
+        if place not in usable
+    }
+    return replace(_compare(dataset, tables, indices, unread), omitted=omitted)
 
 
 def _read_stacks(

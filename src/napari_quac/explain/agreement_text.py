@@ -41,6 +41,10 @@ def findings(agreement: Agreement) -> tuple[Finding, ...]:
         sentences.append(Finding(_unmatched(agreement), "warning"))
     if agreement.failures:
         sentences.append(Finding(_failures(agreement), "bad"))
+    if text := _not_finite(agreement):
+        sentences.append(Finding(text, "warning"))
+    if agreement.omitted:
+        sentences.append(Finding(_omitted(agreement), "bad"))
     return tuple(sentences)
 
 
@@ -154,6 +158,25 @@ def _failures(agreement: Agreement) -> str:
     return f"'{sample}' is left out: {reason}{more}"
 
 
+def _not_finite(agreement: Agreement) -> str:
+    parts = [
+        f"'{row.name}' ({row.n_not_finite} images)" for row in agreement.rows if row.n_not_finite
+    ]
+    if not parts:
+        return ""
+    return (
+        f"The network returned NaN or infinity with the preprocessing {name_list(parts)}. Such "
+        "predictions count as incorrect."
+    )
+
+
+def _omitted(agreement: Agreement) -> str:
+    name, reason = next(iter(agreement.omitted.items()))
+    n = len(agreement.omitted)
+    more = f" The same or similar holds for {n - 1} more." if n > 1 else ""
+    return f"The preprocessing '{name}' is not compared: {reason}{more}"
+
+
 def confusion_text(agreement: Agreement, row: CandidateAgreement) -> str:
     """Return the most frequent confusions of a row, such as ``ant as zebra 4``."""
     names, counts = agreement.class_names_of(row), row.confusion()
@@ -181,6 +204,7 @@ def summarize(agreement: Agreement) -> dict[str, Any]:
         "methods": methods_sentence(agreement),
         "n": agreement.n_images,
         "accuracy": row.accuracy,
+        "n_not_finite": row.n_not_finite,
         "interval": list(row.interval),
         "chance": agreement.chance,
         "preprocessing": row.name,
@@ -228,6 +252,7 @@ def to_json(agreement: Agreement) -> dict[str, Any]:
         "best_classes": agreement.best_class_names,
         "unmatched_labels": dict(agreement.unmatched),
         "failures": dict(agreement.failures),
+        "omitted": dict(agreement.omitted),
         "candidates": [_row_to_json(row) for row in agreement.rows],
     }
 

@@ -69,4 +69,5 @@ def check_with_variants(
     more = yield from compare_candidates(dataset, candidates, agreement.indices)
     if more.indices != agreement.indices:  # an image fails with the other variant
         return agreement
-    return replace(agreement, rows=(*agreement.rows, *more.rows))
+    omitted = {**agreement.omitted, **more.omitted}
+    return replace(agreement, rows=(*agreement.rows, *more.rows), omitted=omitted)

@@ -41,6 +41,16 @@ def share_of(viewer: Any, extent: Sequence[float], zoom: float) -> float:
     return float((np.array(sides[-2:]) * zoom / canvas[-len(sides[-2:]) :]).max())
 
 
+def on_grid(axis_range: Any, position: float) -> float:
+    """Return the step of a slider that is nearest to a position.
+
+    napari's slider moves to it in any case, after all layers were sliced at the position itself.
+    """
+    start, stop, step = axis_range
+    nearest = start + round((position - start) / (step or 1)) * step
+    return float(min(max(nearest, start), stop))
+
+
 def move_view(
     viewer: Any, world: ArrayLike, extent: Sequence[float] = (), keeps_zoom: bool = True
 ) -> None:
@@ -66,7 +76,7 @@ def move_view(
     position = [*dims.point[:more], *place]
     hidden = [axis for axis in dims.not_displayed if axis >= more]
     if hidden:
-        dims.set_point(hidden, [position[axis] for axis in hidden])
+        dims.set_point(hidden, [on_grid(dims.range[axis], position[axis]) for axis in hidden])
     center_displayed = [position[axis] for axis in dims.displayed]
     camera = viewer.scene.camera
     center = list(camera.center)

@@ -138,12 +138,15 @@ class PatchView(QObject):
         key = (sample, box)
         if self.layer is not None and self._drawn == key:
             return
-        self._drawn = key
-        self._stack.show(
-            ROLE, frame_of(box), "shapes", shape_type="polygon", edge_color=COLOR,
-            face_color="transparent", edge_width=self._line_width(), opacity=1.0,
-        )  # fmt: skip
-        self.layer.editable = False
+        drawn, self._drawn = self._drawn, key
+        if self.layer is not None and drawn is not None and drawn[1] == box:
+            self._stack.place(ROLE)
+        else:
+            self._stack.show(
+                ROLE, frame_of(box), "shapes", shape_type="polygon", edge_color=COLOR,
+                face_color="transparent", edge_width=self._line_width(), opacity=1.0,
+            )  # fmt: skip
+            self.layer.editable = False
         self._fit_line()
 
     def _box(self, sample: Sample) -> tuple[tuple[float, float], ...]:

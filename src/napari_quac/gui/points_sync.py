@@ -64,7 +64,7 @@ class PointsSync(QObject):
         self._open_row: int | None = None
         self._before: tuple[Any, Any] = (0.0, np.zeros(4))
         self._extent: list[float] = []
-        self._hides_ring = False
+        self._hidden_row: int | None = None
         self._ring_later = QTimer(self, interval=RING_MS, singleShot=True)
         self._ring_later.timeout.connect(self._show_ring)
         self.is_region: Callable[[Any], bool] = lambda position: False
@@ -116,8 +116,8 @@ class PointsSync(QObject):
             self._watches = []
             if closes_ring:
                 self._close_ring()
-            elif self._open_row is not None:
-                self._uncover(self._open_row)
+            else:
+                self._hide(None)
         self._open_row = None
         self.layer = self._image = self.dataset = None
 
@@ -207,21 +207,19 @@ class PointsSync(QObject):
         if layer is None or row is None or row >= len(layer.data):
             return
         share = share_of(self._viewer, self._extent, self._viewer.scene.camera.zoom)
-        hides = share > CLOSE_UP and layer.mode == "pan_zoom"
-        if hides != self._hides_ring:
-            self._hides_ring = hides
-            shown = np.array(layer.shown)
-            shown[row] = not hides
-            layer.shown = shown
+        self._hide(row if share > CLOSE_UP and layer.mode == "pan_zoom" else None)
 
-    def _uncover(self, row: int) -> None:
-        """Show a point again whose ring was hidden."""
-        if self._hides_ring:
-            self._hides_ring = False
-            shown = np.array(self.layer.shown)
-            if row < len(shown):
-                shown[row] = True
-            self.layer.shown = shown
+    def _hide(self, row: int | None) -> None:
+        """Hide the ring of a point, and show the one that was hidden before."""
+        if row == self._hidden_row:
+            return
+        shown = np.array(self.layer.shown)
+        if self._hidden_row is not None:
+            shown[self._hidden_row : self._hidden_row + 1] = True  # the point may be gone
+        if row is not None:
+            shown[row] = False
+        self._hidden_row = row
+        self.layer.shown = shown
 
     def _close_ring(self) -> None:
         """Restore the look of the selected point."""
@@ -229,11 +227,11 @@ class PointsSync(QObject):
             face, border = np.array(self.layer.face_color), np.array(self.layer.border_color)
             self._restore(face, border)
             self.layer.face_color, self.layer.border_color = face, border
+            self._hide(None)
 
     def _restore(self, face: NDArray[Any], border: NDArray[Any]) -> None:
         row, self._open_row = self._open_row, None
         if row is not None and row < len(face):
-            self._uncover(row)
             face[row, 3], border[row] = self._before
 
     def _on_selected(self, event: Any = None) -> None:
@@ -298,8 +296,8 @@ class PointsSync(QObject):
         removed = [int(row) for row in indices] if action == "removed" else []
         self._rows.update(self.layer.data, removed)
         self._open_row = None
-        if self._hides_ring:  # rows have moved, so that the hidden one is no longer known
-            self._hides_ring = False
+        if self._hidden_row is not None:  # rows have moved, so that it is no longer known
+            self._hidden_row = None
             self.layer.shown = np.ones(len(self.layer.data), dtype=bool)
         self._clear_features()
         self._report_points()

@@ -160,11 +160,11 @@ class RemoteVolumes(QObject):
         """Replace the layer around the previous point."""
         layers = self._viewer.layers
         if self._around in layers:
-            self._around.data = part.voxels
-            self._around.scale, self._around.translate = (
-                part.transform.scale,
-                part.transform.translate,
-            )
+            layer = self._around
+            layer.data = part.voxels
+            for name in ("scale", "translate"):  # napari updates all layers each time
+                if not np.array_equal(getattr(layer, name), getattr(part.transform, name)):
+                    setattr(layer, name, getattr(part.transform, name))
             return
         self._around = self._add(volume, part, f"{volume.name} (around the point)")
         images = [layer for layer in layers if layer.metadata.get(REMOTE) is volume]
