@@ -17,7 +17,7 @@ from napari_quac.stepwise import Progress, stepwise
 
 MAX_BYTES = 256 << 20
 NEIGHBORHOOD = (9, 512, 512)
-"""Enough around a patch that fills half of the canvas; in blocks of 64 voxels, 81 to 162 requests."""
+"""Enough around a patch that fills half of the canvas: 81 to 162 requests of blocks of 64³."""
 
 
 @dataclass(frozen=True, eq=False)
