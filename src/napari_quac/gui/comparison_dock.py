@@ -170,6 +170,9 @@ class ComparisonDock(QWidget):
         text = f"{n} of {len(compared.comparisons)} pairs valid · maps: {pair.query.id}"
         if compared.failures:
             text += f" · {len(compared.failures)} failed"
+        for row in compared.rows:
+            if row.n_failed and row.score is not None:
+                text += f" · {row.true_name} failed on {row.n_failed}"
         return text
 
     def _show(self) -> None:
@@ -192,7 +195,7 @@ class ComparisonDock(QWidget):
         for index, (title, attribute, form, tooltip) in enumerate(COLUMNS):
             measure = getattr(entry, attribute)
             text = "" if measure is None else format(measure, form)
-            cell = QTableWidgetItem("–" if entry.reason and title == "score" else text)
+            cell = QTableWidgetItem("–" if entry.score is None and title == "score" else text)
             cell.setToolTip(plain(entry.reason or tooltip))
             if index:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -204,7 +207,7 @@ class ComparisonDock(QWidget):
         if compared is None or colors is None:
             return
         for number, entry in enumerate(compared.rows):
-            for column in range(len(COLUMNS) if entry.reason else 0):
+            for column in range(len(COLUMNS) if entry.score is None else 0):
                 self.table.item(number, column).setForeground(QColor(colors.muted))
         self._draw.throttle()
 
