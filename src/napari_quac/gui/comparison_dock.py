@@ -155,6 +155,7 @@ class ComparisonDock(QWidget):
         self.pair_button.setText(estimated("Compare this pair", seconds()))
         self.samples_button.setText(estimated("Compare samples", seconds(n_samples)))
         self.line.setText(self._describe())
+        self.line.setToolTip(plain("\n".join([self._describe(), *self._failures()])))
 
     def _describe(self) -> str:
         compared, classifier = self._results.comparison, self._results.loaded_classifier
@@ -174,6 +175,14 @@ class ComparisonDock(QWidget):
             if row.n_failed and row.score is not None:
                 text += f" · {row.true_name} failed on {row.n_failed}"
         return text
+
+    def _failures(self) -> list[str]:
+        """Return a sentence for each sample, and for each method, that failed."""
+        compared = self._results.comparison
+        if compared is None:
+            return []
+        of_methods = {row.true_name: row.reason for row in compared.rows if row.n_failed}
+        return [f"{name}: {text}" for name, text in {**compared.failures, **of_methods}.items()]
 
     def _show(self) -> None:
         compared = self._results.comparison
