@@ -86,12 +86,12 @@ class Outcomes:
             if expected is not None:
                 self.n_compared += 1
                 problems[name] = difference(numbers, expected)
-        results = desk.dock.results
-        if results.explanations is not None and not results.explanations.is_restored:
+        explanations = desk.dock.results.explanations
+        if explanations is not None and not explanations.is_restored:
             self.n_compared += 1
-            problems["explanations"] = difference(
-                flat(summary(results.explanations)), flat(summary(explained_again(desk)))
-            )
+            present, expected = summary(explanations), summary(explained_again(desk))
+            for part in expected.keys() | present.keys():
+                problems[part] = difference(flat(present.get(part)), flat(expected.get(part)))
         return [f"{name}: {text}" for name, text in problems.items() if text]
 
     def _results(self, work: str, desk: Desk) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -108,20 +108,19 @@ def content(name: str, value: Any) -> Any:
     return value.report.to_frame() if name == "report" else value
 
 
-def summary(explanations: Any) -> list[Any]:
+def summary(explanations: Any) -> dict[str, Any]:
     """Return images, predictions, maps and scores of explanations."""
     pair = explanations.pair
-    values: list[Any] = [pair.generated, pair.query_prediction, pair.generated_prediction]
-    for name in sorted(explanations):
-        explanation = explanations[name]
-        values += [explanation.attribution.values, explanation.curve.quac_score]
-    return values
+    images = {"generated": pair.generated, "query_prediction": pair.query_prediction}
+    maps = {name: explanations[name].attribution.values for name in explanations}
+    scores = {f"score of {name}": explanations[name].curve.quac_score for name in explanations}
+    return {**images, **maps, **scores, "source": pair.source, "target": pair.target}
 
 
 def explained_again(desk: Desk) -> Any:
     """Compute the explanations that the window shows again, by the library."""
     results = desk.dock.results
-    settings = results.pair_settings
+    settings = desk.dock.choices.settings
     pair, classifier = results.explanations.pair, results.loaded_classifier
     if results.loaded_generator is None or results.searched_pair is None:
         return explain_pair(pair, classifier, settings).result()

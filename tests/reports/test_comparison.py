@@ -222,3 +222,26 @@ def test_internal_errors_of_methods_are_raised(
     monkeypatch.setattr(METHODS["residual"], "attribute", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compare_pair(pair_of(0, classifier, 1), classifier, SETTINGS).result()
+
+
+def test_a_method_that_fails_on_some_pairs_states_it(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, n_calls = METHODS["residual"], 0
+    attribute = method.attribute
+
+    def fail_once(self: object, *arguments: object) -> object:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 2:
+            raise DataError("The second pair is not supported.")
+        return attribute(self, *arguments)
+
+    monkeypatch.setattr(method, "attribute", fail_once)
+    settings = replace(SETTINGS.with_methods(("residual", "random")), search=SearchSettings(4, 4))
+    steps = compare_samples([0, 1, 3], CornerSamples(), classifier, corner_generator(), settings)
+    rows = {row.method: row for row in steps.result().rows}
+    assert (rows["residual"].n, rows["residual"].n_failed) == (2, 1)
+    assert "The second pair" in rows["residual"].reason
+    assert rows["residual"].score is not None
+    assert (rows["random"].n_failed, rows["random"].reason) == (0, "")

@@ -112,7 +112,9 @@ def _print(comparison: MethodComparison, settings: ExplainSettings, n_left_out: 
     print(as_table(comparison.rows, settings))
     for row in comparison.rows:
         if row.reason:
-            print(f"{row.method}: {row.reason}")
+            n_pairs = len(comparison.comparisons)
+            extent = f" failed on {row.n_failed} of {n_pairs} pairs" if row.n_failed and n_pairs > 1 else ""
+            print(f"{row.method}{extent}: {row.reason}")
     if n_left_out:
         reason = "the class does not switch with enough confidence"
         print(f"{n_left_out} of {len(comparison.comparisons)} pairs left out: {reason}")

@@ -155,6 +155,7 @@ class ComparisonDock(QWidget):
         self.pair_button.setText(estimated("Compare this pair", seconds()))
         self.samples_button.setText(estimated("Compare samples", seconds(n_samples)))
         self.line.setText(self._describe())
+        self.line.setToolTip(plain("\n".join([self._describe(), *self._failures()])))
 
     def _describe(self) -> str:
         compared, classifier = self._results.comparison, self._results.loaded_classifier
@@ -170,7 +171,18 @@ class ComparisonDock(QWidget):
         text = f"{n} of {len(compared.comparisons)} pairs valid · maps: {pair.query.id}"
         if compared.failures:
             text += f" · {len(compared.failures)} failed"
+        for row in compared.rows:
+            if row.n_failed and row.score is not None:
+                text += f" · {row.true_name} failed on {row.n_failed}"
         return text
+
+    def _failures(self) -> list[str]:
+        """Return a sentence for each sample, and for each method, that failed."""
+        compared = self._results.comparison
+        if compared is None:
+            return []
+        of_methods = {row.true_name: row.reason for row in compared.rows if row.n_failed}
+        return [f"{name}: {text}" for name, text in {**compared.failures, **of_methods}.items()]
 
     def _show(self) -> None:
         compared = self._results.comparison
@@ -192,7 +204,7 @@ class ComparisonDock(QWidget):
         for index, (title, attribute, form, tooltip) in enumerate(COLUMNS):
             measure = getattr(entry, attribute)
             text = "" if measure is None else format(measure, form)
-            cell = QTableWidgetItem("–" if entry.reason and title == "score" else text)
+            cell = QTableWidgetItem("–" if entry.score is None and title == "score" else text)
             cell.setToolTip(plain(entry.reason or tooltip))
             if index:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -204,7 +216,7 @@ class ComparisonDock(QWidget):
         if compared is None or colors is None:
             return
         for number, entry in enumerate(compared.rows):
-            for column in range(len(COLUMNS) if entry.reason else 0):
+            for column in range(len(COLUMNS) if entry.score is None else 0):
                 self.table.item(number, column).setForeground(QColor(colors.muted))
         self._draw.throttle()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -116,8 +116,10 @@ class ComparisonRow:
     seconds : float or None
     n_degenerate : int
         Number of pairs with a constant map; they count nowhere else.
+    n_failed : int
+        Number of pairs on which the method failed.
     reason : str
-        Error of a method that failed; empty otherwise.
+        Last error of a method that failed on any pair; empty otherwise.
     curve : (101,) ndarray
         Median or mean of the curves at mask sizes 0, 0.01, …, 1; empty without curves.
     fine_curve : (N,) ndarray
@@ -140,6 +142,7 @@ class ComparisonRow:
     average_precision: float | None = None
     seconds: float | None = None
     n_degenerate: int = 0
+    n_failed: int = 0
     reason: str = ""
     curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     fine_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
@@ -281,7 +284,10 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> tuple[ComparisonRow, .
     settings = comparisons[0].explanations.settings
     counted = counted_pairs(comparisons) if len(comparisons) > 1 else comparisons
     rows = [
-        _row(name, counted, _reason(name, comparisons), settings.procedure)
+        replace(
+            _row(name, counted, _reason(name, comparisons), settings.procedure),
+            n_failed=sum(name in c.explanations.failures for c in comparisons),
+        )
         for name in settings.methods
         if any(name in c.explanations or name in c.explanations.failures for c in comparisons)
     ]
@@ -318,6 +324,7 @@ def _row(
         completeness=_median([e.attribution.completeness for e in explanations]),
         seconds=_median([c.explanations.seconds.get(method) for c in ranked]),
         n_degenerate=n_degenerate,
+        reason=reason,
         **_curve_numbers(explanations, procedure),
         **_hybrid_numbers(explanations),
         **_truth_numbers(localizations),
