@@ -305,7 +305,9 @@ def studentized_bootstrap(x: np.ndarray, owners: np.ndarray, rng: Random, truth:
     draws = rng.integers(len(sums), size=(RESAMPLES, len(sums)))
     mean, error = fit(sums, sizes)
     means, errors = fit(sums[draws], sizes[draws])
-    roots = ((means - mean) / errors)[errors > 0]
+    if not errors.any():
+        return Outcome(False, True)
+    roots = (means - mean)[errors > 0] / errors[errors > 0]
     upper, lower = np.quantile(roots, (0.975, 0.025))
     covers = bool(mean - upper * error <= truth <= mean - lower * error)
     return Outcome(covers, not covers)
