@@ -101,6 +101,7 @@ class Comparison(QObject):
         position = NEXT_MODES.index(self.mode) if self.mode in NEXT_MODES else 0
         self.set_mode(NEXT_MODES[(position + 1) % len(NEXT_MODES)])
 
+    @slot
     def _announce_mode(self) -> None:
         self.mode_changed.emit(self.mode)
 

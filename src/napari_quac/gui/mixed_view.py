@@ -105,6 +105,7 @@ class MixedView(QObject):
         """True while the morph moves by itself."""
         return bool(self._frames.isActive())
 
+    @slot
     def set_mode(self, mode: MixedMode | None) -> None:
         """Begin, change or end the comparison; the display of before returns at its end."""
         if mode == self.mode:

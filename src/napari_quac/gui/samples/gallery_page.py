@@ -92,11 +92,12 @@ class GalleryPage(PausedPage):
                 self.view.put(progress.partial)
 
         self._controller.lane.submit(
-            SLOT, lambda: read_thumbnails(missing, source), _ignore, self._controller_failed, show,
+            SLOT, lambda: read_thumbnails(missing, source), _ignore, self._on_failed, show,
             Priority.NORMAL,  # before predictions of all samples, and short
         )  # fmt: skip
 
-    def _controller_failed(self, error: BaseException) -> None:
+    @slot
+    def _on_failed(self, error: BaseException) -> None:
         from napari_quac.live.failure import failure
 
         self._controller.failed.emit(failure(SLOT, "reading thumbnails", error))
