@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         check_figure_path(options.figure)
     settings = _settings(options)
     is_pair = options.query is not None
-    if is_pair == bool(options.samples or options.volume):
+    if is_pair == bool(options.samples or options.volume or options.example):
         raise DataError(
             "Name either one pair (--query, --generated, --source, --target), or samples "
             "(--samples, with --generator or a folder as --generated)."

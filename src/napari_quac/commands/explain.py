@@ -39,6 +39,7 @@ def add_parser(commands: Any) -> None:
     shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
     shared.add_generator_options(parser, source, style="latent")
     shared.add_sample_options(parser)
+    shared.add_options(parser, sample_options.ONLY_OPTION)
     shared.add_options(parser, shared.QUESTION_OPTIONS)
     shared.add_settings_options(parser)
     measures.add_measure_options(parser)
@@ -100,7 +101,13 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     networks, class_map = (classifier, generator), options.class_map or {}
     shared.require_trust("The command", *networks, settings)
     return BatchPlan(
-        samples, *networks, settings, options.device, output=output, class_map=class_map
+        samples,
+        *networks,
+        settings,
+        options.device,
+        output=output,
+        only=tuple(options.only or ()),
+        class_map=class_map,
     )
 
 

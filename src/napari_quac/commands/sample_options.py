@@ -30,6 +30,12 @@ SAMPLES_OPTION = """
     --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
                             npz, npy or tif with labels
     """
+EXAMPLE_OPTION = """
+    --example N             the first N drawn patches of the example
+    """
+ONLY_OPTION = """
+    --only ID ...           explain the samples with these ids only, such as T-bar/0045.png
+    """
 VOLUME_OPTION = """
     --volume FILE|ADDRESS   a volume, of which patches around --points are the samples: a file or
                             folder, or an address such as precomputed://gs://BUCKET/PATH
@@ -71,10 +77,13 @@ def samples_recipe(options: argparse.Namespace) -> Any:
     """Return the recipe of the samples that the options name: one folder, or image files."""
     from napari_quac.data.image_datasets import ImageFilesRecipe
     from napari_quac.data.image_sources import recipe_of, with_pixel_size
+    from napari_quac.data.synthetic import SyntheticRecipe
 
     image_range = tuple(options.image_range) if options.image_range else None
     if options.volume is not None:
         return _points_recipe(options, image_range)
+    if options.example is not None:
+        return SyntheticRecipe(options.example)
     if options.points is not None:
         raise DataError("--points needs the volume that contains the points (--volume).")
     paths: list[Path] = options.samples

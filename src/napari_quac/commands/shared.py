@@ -189,10 +189,11 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 
 
 def add_sample_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add ``--samples`` or ``--volume``, and the options of both."""
+    """Add ``--samples``, ``--volume`` or ``--example``, and their options."""
     group = parser.add_mutually_exclusive_group(required=required)
     add_options(group, sample_options.SAMPLES_OPTION)
     add_options(group, sample_options.VOLUME_OPTION)
+    add_options(group, sample_options.EXAMPLE_OPTION)
     add_options(parser, sample_options.SIGN_IN_OPTION)
     add_options(parser, sample_options.POINT_OPTIONS)
     add_options(parser, sample_options.LABEL_OPTIONS)

@@ -1,16 +1,17 @@
-"""Comparison of images in the canvas: blink between query and hybrid, and side by side."""
+"""Ways of comparing images in the canvas: blink, side by side, and the mixed views."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.gui.layers import NAMES, LayerSync
+from napari_quac.gui.mixed_view import MODES, MixedView
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.world_units import fit_view
 from napari_quac.live.connections import Connections
@@ -18,6 +19,10 @@ from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Mode = Literal["", "side by side", "curtain", "difference", "morph"]
+"""Way of comparing; empty for the layers in place."""
+NEXT_MODES: tuple[Mode, ...] = ("", *MODES)
 
 BACKGROUND = {"attribution": "query", "mask": "hybrid"}
 """Images on which the panels of attribution and mask show them."""
@@ -46,12 +51,15 @@ class Comparison(QObject):
     """
 
     side_by_side_changed = Signal(bool)
+    mode_changed = Signal(str)
 
     def __init__(
         self, viewer: Any, layers: LayerSync, results: Results, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._viewer, self._sync, self._results = viewer, layers, results
+        self.mixed = MixedView(viewer, layers, results, self)
+        self.mixed.mode_changed.connect(self._announce_mode)
         self._before_blink: dict[str, bool] | None = None
         self._before_grid: list[tuple[Any, bool]] | None = None
         self._camera_was: tuple[Any, float] = ((0.0, 0.0, 0.0), 1.0)
@@ -74,6 +82,28 @@ class Comparison(QObject):
             (events.sample, self._redraw),
             (events.prediction, self._redraw),
         )
+
+    @property
+    def mode(self) -> Mode:
+        """The present way of comparing."""
+        return "side by side" if self.is_side_by_side else (self.mixed.mode or "")
+
+    @slot
+    def set_mode(self, mode: Mode) -> None:
+        """Change the way of comparing; the display of before returns with the empty one."""
+        self.set_side_by_side(mode == "side by side")
+        if not self.is_side_by_side:
+            self.mixed.set_mode(mode if mode in MODES else None)
+
+    @slot
+    def show_next_mode(self) -> None:
+        """Go from the layers in place to curtain, difference and morph, and back."""
+        position = NEXT_MODES.index(self.mode) if self.mode in NEXT_MODES else 0
+        self.set_mode(NEXT_MODES[(position + 1) % len(NEXT_MODES)])
+
+    @slot
+    def _announce_mode(self) -> None:
+        self.mode_changed.emit(self.mode)
 
     @property
     def is_blinking(self) -> bool:
@@ -99,7 +129,8 @@ class Comparison(QObject):
         if self._before_blink is not None or not is_possible:
             return
         self._before_blink = {name: bool(layer.visible) for name, layer in layers.items()}
-        other_image = "query" if layers["hybrid"].visible else "hybrid"
+        other_image = "query" if layers["hybrid"].visible or self.mixed.mode else "hybrid"
+        self.mixed.set_hidden(True)
         for name, layer in layers.items():
             _show(layer, name == other_image)
 
@@ -107,6 +138,7 @@ class Comparison(QObject):
     def release(self) -> None:
         """Restore the visibility of the layers."""
         before, self._before_blink = self._before_blink, None
+        self.mixed.set_hidden(False)
         layers = self._sync.layers
         for name, visible in (before or {}).items():
             if name in layers:
@@ -129,7 +161,9 @@ class Comparison(QObject):
             self._sync.stack.remove(*(f"{name} panel" for name in NAMES))
             self._restore_view()
             self.side_by_side_changed.emit(False)
+            self._announce_mode()
             return
+        self.mixed.set_mode(None)
         grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
         self._camera_was = (tuple(camera.center), float(camera.zoom))
         self._grid_was = (bool(grid.enabled), int(grid.stride), tuple(grid.shape))
@@ -141,6 +175,7 @@ class Comparison(QObject):
         self._fit()
         self._fit_later.start()
         self.side_by_side_changed.emit(True)
+        self._announce_mode()
 
     @slot
     def _restore_view(self) -> None:
@@ -159,6 +194,7 @@ class Comparison(QObject):
         """Disconnect all signals, and restore the viewer unless its window closes."""
         if not window_closes:
             self.release()
+        self.mixed.close(window_closes)
         if self.is_side_by_side and not window_closes:
             panels = [self._sync.stack.layers.get(f"{name} panel") for name in NAMES]
             self._later.stop()
@@ -217,6 +253,8 @@ class Comparison(QObject):
 
     @slot
     def _draw_panels(self) -> None:
+        if not self.is_side_by_side:  # removing the panels has asked for it
+            return
         if self._sync.has_pending_update:  # layers of the sample before, perhaps with other axes
             self._later.start()
             return

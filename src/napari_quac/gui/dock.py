@@ -142,7 +142,7 @@ class QuacDock(DockPanels):
     def _bind_actions(self) -> None:
         """Name the actions of keys, of other windows and of scripts."""
         session, threshold = self.session, self.threshold
-        self.blink = self.comparison.blink
+        self.blink, self.next_mode = self.comparison.blink, self.comparison.show_next_mode
         self.explain, self.open_path = session.explain, session.open_path
         self.next_misprediction = session.next_misprediction
         self.back_to_patch = self.patch_view.go_back
@@ -344,11 +344,10 @@ class QuacDock(DockPanels):
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
         self.navigator.next_misprediction_requested.connect(slot(session.next_misprediction))
         self.threshold.blink_held.connect(self.comparison.blink)
-        self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
+        self.threshold.compare.connect_to(self.comparison)
         self.threshold.show_layers_requested.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
-        self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
         for view in (self.region_view, self.patch_view):
             self.comparison.side_by_side_changed.connect(view.set_side_by_side)
         self.regions.back_requested.connect(self.back_to_patch)

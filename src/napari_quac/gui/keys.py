@@ -63,6 +63,7 @@ KEYS = (
     Key(".", "smaller_mask", "Select the next smaller mask", MASK),
     Key("G", "blink", "Hold to show the query instead of the hybrid", MASK, held=True),
     Key("H", "toggle_side_by_side", "Show images side by side, each in its own panel", MASK),
+    Key("Shift-G", "next_mode", "Compare by curtain, difference or morph, one after another", MASK),
     Key("Shift-H", "back_to_patch", "Show the whole patch again", MASK),
     Key("Control-1", "show_setup", "Go to the stage Set up", WINDOW),
     Key("Control-2", "show_explore", "Go to the stage Explore, to the threshold", WINDOW),

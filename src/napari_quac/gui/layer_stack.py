@@ -25,9 +25,9 @@ RESULT = "napari_quac_result"
 """Key of the metadata that marks a layer of results; its value is the role of the layer."""
 
 RANKS = (
-    "query", "generated", "hybrid", "exaggerated", "ladder", "growth", "difference", "attribution",
-    "mask", "folded", "displacement", "region", "frame", "query panel", "generated panel",
-    "hybrid panel", "attribution panel", "mask panel",
+    "query", "generated", "hybrid", "exaggerated", "ladder", "growth", "difference", "comparison",
+    "attribution", "mask", "folded", "displacement", "region", "frame", "curtain edge",
+    "query panel", "generated panel", "hybrid panel", "attribution panel", "mask panel",
 )  # fmt: skip
 """Roles of the layers, in drawing order from below."""
 
@@ -35,6 +35,7 @@ LASTING = frozenset(
     role for role in RANKS
     if role.removesuffix(" panel")
     in ("query", "generated", "hybrid", "attribution", "mask", "frame")
+    or role in ("comparison", "curtain edge")
 )  # fmt: skip
 """Roles whose layers are updated for every sample; others are removed with their sample."""
 
@@ -273,7 +274,8 @@ class LayerStack(QObject):
 
     def _update(self, role: str, values: Any) -> None:
         layer = self.layers[role]
-        if np.shape(layer.data) == values.shape and isinstance(layer, Image):
+        is_edge = role == "curtain edge"  # which stays within the sample
+        if np.shape(layer.data) == values.shape and (isinstance(layer, Image) or is_edge):
             # the viewer need not look at all layers again when no extent changes
             with layer.events.data.blocker():
                 layer.data = values

@@ -133,6 +133,21 @@ class LayerSync(QObject):
         present = self.stack.layers
         return {name: present[name] for name in NAMES if name in present}
 
+    def image(self, name: str) -> NDArray[Any] | None:
+        """Return query, generated image or hybrid as its layer shows it; None without one.
+
+        Also if the user removed the layer. Colors are the last axis of RGB images.
+        """
+        results, sample = self._results, self._results.sample
+        if sample is None or sample is not self.stack.sample:
+            return None
+        pair = results.pair or results.partial_pair
+        displayed = results.displayed_hybrid
+        is_there = {"query": True, "generated": pair is not None, "hybrid": displayed is not None}
+        if not is_there[name] or (pair is not None and pair.query is not sample):
+            return None
+        return self._pixels(name, self._source(name))
+
     @property
     def missing(self) -> tuple[str, ...]:
         """Names of the layers that the user removed."""

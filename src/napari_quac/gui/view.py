@@ -77,7 +77,7 @@ class _ExplanationView(QWidget):
         curves.method_picked.connect(self._show_method)
         comparison = Comparison(viewer, self._layers, self._results, self)
         threshold.blink_held.connect(comparison.blink)
-        threshold.side_by_side_requested.connect(comparison.set_side_by_side)
+        threshold.compare.connect_to(comparison)
         threshold.attribution_mode_picked.connect(self._layers.set_attribution_mode)
         threshold.mask_style_picked.connect(self._layers.set_mask_style)
         self._choices.events.threshold.connect(self._show_hybrid)

@@ -282,6 +282,12 @@ class ExplanationCache:
             digest = slot.digest if slot is not None else b""
         return entry if entry is not None or path is None else _from_file(path, digest)
 
+    def latest(self, key: ExplanationKey) -> CachedExplanations | None:
+        """Return the last explanations of a sample, which stay in their file if they are."""
+        with self._lock:
+            place = self._find(key, None)
+        return None if place is None else self.peek(*place)
+
     @property
     def unsaved(self) -> tuple[tuple[ExplanationKey, Question], ...]:
         """The samples and questions whose explanations exist nowhere else."""

@@ -11,7 +11,9 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.explain.size_axis import axis_positions
+from napari_quac.gui.copy_code import CopyCode
 from napari_quac.gui.mask_slider import MaskSlider, step_travel
+from napari_quac.gui.panels.compare_box import CompareBox
 from napari_quac.gui.section import Section
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, grouped, measured, threshold_name
@@ -31,7 +33,6 @@ class ThresholdPanel(Section):
     """Selects a distinct mask of the displayed curve, without running a network."""
 
     blink_held = Signal(bool)
-    side_by_side_requested = Signal(bool)
     show_layers_requested = Signal()
     attribution_mode_picked = Signal(str)
     mask_style_picked = Signal(str)
@@ -76,12 +77,6 @@ class ThresholdPanel(Section):
         if self.slider.isEnabled():
             self.slider.setValue(self.slider.value() + by)
 
-    @slot
-    def show_side_by_side(self, enabled: bool) -> None:
-        """Check or uncheck *Side by side*."""
-        with signals_blocked(self.side_by_side_button):
-            self.side_by_side_button.setChecked(enabled)
-
     def show_missing(self, is_missing: bool) -> None:
         """Offer to restore layers or the curve if they were closed."""
         self.show_layers_button.setVisible(is_missing)
@@ -90,8 +85,8 @@ class ThresholdPanel(Section):
         self.blink_button = button("Blink", "blink_button")
         self.blink_button.pressed.connect(slot(lambda: self.blink_held.emit(True)))
         self.blink_button.released.connect(slot(lambda: self.blink_held.emit(False)))
-        self.side_by_side_button = button("Side by side", "side_by_side_button", checkable=True)
-        self.side_by_side_button.toggled.connect(self.side_by_side_requested)
+        self.compare = CompareBox()
+        self.side_by_side_button = self.compare.buttons["side by side"]
         self.show_layers_button = button(
             "Show layers", "show_layers_button", clicked=self.show_layers_requested, hidden=True
         )
@@ -110,10 +105,14 @@ class ThresholdPanel(Section):
         display = QWidget()
         display.setLayout(WrappingRow(self.attribution_menu, 1, self.mask_menu, 1))
         self.display_button = disclosure_button("Display", "display_button", display)
+        self.copy_code = CopyCode(self._choices, self._results)
+        self.copy_button = disclosure_button("Copy", "copy_button", self.copy_code)
         self.add(
-            flow(self.blink_button, self.side_by_side_button, self.display_button,
-                 self.show_layers_button),
+            flow(self.blink_button, *self.compare.buttons.values(), self.display_button,
+                 self.copy_button, self.show_layers_button),
+            self.compare,
             display,
+            self.copy_code,
         )  # fmt: skip
 
     def _on_slider(self, position: int) -> None:

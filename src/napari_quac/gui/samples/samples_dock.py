@@ -1,4 +1,4 @@
-"""Dock below the canvas: all samples with filters as a table, a confusion matrix and curves."""
+"""Dock below the canvas: all samples with filters as table, pictures, matrix and curves."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
+from napari_quac.gui.samples.gallery_page import GalleryPage
 from napari_quac.gui.samples.group_page import GroupPage
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
@@ -174,6 +175,7 @@ ROOM_FOR_ALL = 400
 """Height in pixels for the card of *Explain these* beside a matrix or curves."""
 TABS = (
     ("table", "Table", "Table of all samples."),
+    ("gallery", "Gallery", "Query, hybrid and mask of the samples in view, as pictures."),
     ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
     ("neurons", "Neurons", "Votes of the samples of each neuron, mispredicted neurons first."),
     ("curves", "Curves", "Median QuAC curves of the explained samples in view."),
@@ -210,11 +212,14 @@ class SamplesDock(QWidget):
         self._build_matrix_side()
         self.curves = PopulationPage(choices, results, controller)
         self.groups = GroupPage(results, controller)
+        self.gallery = GalleryPage(choices, results, controller)
         self._speeds = speeds
         self.many = ExplainMany(choices, results, controller, speeds)
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
+        self.accuracy_box = QWidget()
+        ui.column(self.accuracy_line, parent=self.accuracy_box)
         self.report_note = Message("report_note")
         rows = QWidget()
         ui.row(self.matrix_side, self.table, 1, parent=rows)
@@ -222,12 +227,13 @@ class SamplesDock(QWidget):
         self.pages.addWidget(rows)
         self.pages.addWidget(self.curves)
         self.pages.addWidget(self.groups)
+        self.pages.addWidget(self.gallery)
         body = QWidget()
         body.setProperty("role", "page")
         layout = ui.column(
             self._first_row(),
             self.chips,
-            self.accuracy_line,
+            self.accuracy_box,
             self.field.problem,
             self.report_note,
             self.many_card,
@@ -264,6 +270,7 @@ class SamplesDock(QWidget):
         self.matrix.set_palette_of(colors)
         self.curves.set_palette_of(colors)
         self.groups.set_palette_of(colors)
+        self.gallery.set_palette_of(colors)
 
     def close_dock(self) -> None:
         """Disconnect all signals."""
@@ -273,20 +280,28 @@ class SamplesDock(QWidget):
         """Show the table, the confusion matrix beside it, or the curves."""
         self.tabs[key].setChecked(True)
         self.matrix_side.setVisible(key == "matrix")
-        self.pages.setCurrentIndex({"curves": 1, "neurons": 2}.get(key, 0))
+        self.pages.setCurrentIndex({"curves": 1, "neurons": 2, "gallery": 3}.get(key, 0))
         for index in range(self.pages.count()):  # a hidden page needs no height
             is_current = index == self.pages.currentIndex()
             policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
             self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
         self.groups.set_active(key == "neurons")
+        self.gallery.set_active(key == "gallery")
+        self._show_accuracy()
         if key != "table" and self.height() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
 
+    def _show_accuracy(self) -> None:
+        """Leave the height of the line to the gallery where there is little."""
+        is_gallery = self.tabs["gallery"].isChecked()
+        self.accuracy_box.setVisible(not is_gallery or self.height() >= ROOM_FOR_ALL)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the width between matrix and table."""
         super().resizeEvent(event)
+        self._show_accuracy()
         self._fit_matrix()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -329,7 +344,7 @@ class SamplesDock(QWidget):
             )
             self._tab_group.addButton(self.tabs[key])
         return ui.flow(*self.tabs.values(), self.field, self.predict_button, self.many_button,
-                       self.report_button)  # fmt: skip
+                       self.report_button, self.gallery.sort_box)  # fmt: skip
 
     def _build_matrix_side(self) -> None:
         self.share_button = ui.button("Normalize rows", "matrix_normalize_button", checkable=True)
