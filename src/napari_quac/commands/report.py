@@ -197,7 +197,7 @@ def _write(
     classifier: Classifier | None,
     document: dict[str, Any],
 ) -> None:
-    from napari_quac.reports.figure import save_figure
+    from napari_quac.reports.figures.curves import save_figure
     from napari_quac.reports.quac_write import write_quac_report
     from napari_quac.reports.report import write_table
 
