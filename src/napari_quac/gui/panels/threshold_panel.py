@@ -33,6 +33,7 @@ class ThresholdPanel(Section):
     blink_held = Signal(bool)
     side_by_side_requested = Signal(bool)
     show_layers_requested = Signal()
+    save_figure_requested = Signal()
     attribution_mode_picked = Signal(str)
     mask_style_picked = Signal(str)
 
@@ -95,6 +96,9 @@ class ThresholdPanel(Section):
         self.show_layers_button = button(
             "Show layers", "show_layers_button", clicked=self.show_layers_requested, hidden=True
         )
+        self.save_figure_button = button(
+            "Save figure…", "save_figure_button", clicked=self.save_figure_requested, hidden=True
+        )
         self.attribution_menu = menu(
             "attribution_mode",
             entries={"signed": "Signed", "absolute": "Absolute"},
@@ -112,7 +116,7 @@ class ThresholdPanel(Section):
         self.display_button = disclosure_button("Display", "display_button", display)
         self.add(
             flow(self.blink_button, self.side_by_side_button, self.display_button,
-                 self.show_layers_button),
+                 self.save_figure_button, self.show_layers_button),
             display,
         )  # fmt: skip
 
@@ -130,6 +134,8 @@ class ThresholdPanel(Section):
         usable = displayed is not None and not displayed.explanation.curve.degenerate
         self.slider.setEnabled(usable)
         self.optimum_button.setEnabled(usable)
+        is_exact = displayed is not None and not displayed.explanation.is_preliminary
+        self.save_figure_button.setEnabled(is_exact)
         if displayed is None:
             self._curve = None
             self.line.setText("Explain a sample, then move the slider to shrink the mask.")

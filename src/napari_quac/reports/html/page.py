@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from itertools import islice
@@ -77,15 +78,15 @@ def page_bytes(subjects: Iterable[Subject], title: str = "", limits: Limits = FU
         f"default-src 'none'; img-src data:; style-src '{_source(style)}'; "
         f"script-src '{_source(program)}'; base-uri 'none'; form-action 'none'"
     )
-    text = _part("page.html")
-    for name, content in {
-        "POLICY": html.escape(policy, quote=True).replace("&#x27;", "'"),
+    parts = {
+        "POLICY": html.escape(policy).replace("&#x27;", "'"),
         "TITLE": html.escape(title),
         "STYLE": style,
         "PROGRAM": program,
-        "PAYLOAD": json_in_html(payload),  # last, so that no text in it is replaced
-    }.items():
-        text = text.replace(f"@{name}@", content)
+        "PAYLOAD": json_in_html(payload),
+    }
+    # in one pass, so that a name such as @STYLE@ in a text stays what it is
+    text = re.sub(r"@([A-Z]+)@", lambda match: parts[match[1]], _part("page.html"))
     return text.encode(errors="backslashreplace")
 
 
