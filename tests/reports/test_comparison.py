@@ -23,7 +23,8 @@ from napari_quac.reports.comparison import (
     comparison_rows,
     true_difference,
 )
-from napari_quac.reports.figure import comparison_figure, write_figure
+from napari_quac.reports.figures.comparison import comparison_figure
+from napari_quac.reports.figures.output import write_figure
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 
 METHODS_HERE = ("d-ig", "d-gc", "residual", "random")

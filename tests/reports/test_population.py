@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_quac.commands.report_tables import as_table, report_record
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.reports.figure import draw_report
+from napari_quac.reports.figures.curves import draw_report
 from napari_quac.reports.population import populations
 from reports.reports_for_tests import entry, report
 from strategies import quick

@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
         end, if some samples failed.
     """
     from napari_quac.reports.comparison import counted_pairs
-    from napari_quac.reports.figure import check_figure_path, comparison_figure, write_figure
+    from napari_quac.reports.figures.comparison import comparison_figure
+    from napari_quac.reports.figures.output import check_figure_path, write_figure
 
     if options.figure is not None:
         check_figure_path(options.figure)

@@ -161,7 +161,7 @@ def _draw_explanation(picture: Path) -> None:
     from napari_quac.explain.verdict import verdict
     from napari_quac.generators.opening import load_classifier, load_generator
     from napari_quac.reports.comparison import compare_samples
-    from napari_quac.reports.figure import check_figure_path, write_figure
+    from napari_quac.reports.figures.output import check_figure_path, write_figure
     from napari_quac.storage import write_file
 
     check_figure_path(picture)

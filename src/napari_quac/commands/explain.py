@@ -24,6 +24,7 @@ Records = dict[str, dict[str, Any]]
 OUTPUT_OPTIONS = """
     --out DIR      folder of the explanations
     --arrays DIR   export images and maps as npy files, too
+    --html FILE    write a page with all images, slider, curve and table, too; it needs no network
     """
 
 
@@ -58,8 +59,11 @@ def run(options: argparse.Namespace) -> None:
     FaultsError
         At the end, if some failed because of internal errors.
     """
+    from napari_quac.reports.html.page import check_page_path
     from napari_quac.reports.store import ExplanationStore
 
+    if options.html is not None:
+        check_page_path(options.html)
     plan = plan_from(options)
     if options.generator is None and options.generated is None:
         infill = plan.generator.load()
@@ -72,6 +76,8 @@ def run(options: argparse.Namespace) -> None:
     comparisons, problems = _measure(records, store, plan, options)
     if options.arrays is not None:
         export_arrays(options.arrays, records, store)
+    if options.html is not None and any("methods" in record for record in records.values()):
+        write_html(options.html, store)
     if options.json:
         print_json(_document(records, store) | comparisons)
     else:
@@ -109,6 +115,22 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
         only=tuple(options.only or ()),
         class_map=class_map,
     )
+
+
+def write_html(path: Path, store: ExplanationStore) -> None:
+    """Write the page of a store; see :mod:`napari_quac.reports.html`.
+
+    Raises
+    ------
+    DataError
+        If the file extension is not ``.html``, or the images cannot be read.
+    """
+    from napari_quac.reports.figures.subject import read_subjects
+    from napari_quac.reports.html.page import write_page
+    from napari_quac.reports.opening import report_from_store
+
+    report = report_from_store(store, list(store.entries()))
+    write_page(read_subjects(report, store.folder), path, f"Explanations of {report.name}")
 
 
 def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> None:

@@ -35,8 +35,9 @@ FILTERS = """
 OUTPUTS = """
     --csv FILE               a table, one row per entry
     --parquet FILE           the same table as Parquet
+    --html FILE              a page with all images, slider, curve and table, which needs no network
     --figure FILE            median and quartile curves, one panel per class pair; .svg, .pdf or
-                             .png
+                             .png; with legend and data beside it
     --size-axis linear|square-root|logarithmic   axis of mask sizes in the figure
                              [default: linear]
     --to-quac DIR            a result folder for the QuAC library
@@ -197,7 +198,9 @@ def _write(
     classifier: Classifier | None,
     document: dict[str, Any],
 ) -> None:
-    from napari_quac.reports.figure import save_figure
+    from napari_quac.reports.figures.curves import save_figure
+    from napari_quac.reports.figures.subject import read_subjects, record_hashes
+    from napari_quac.reports.html.page import write_page
     from napari_quac.reports.quac_write import write_quac_report
     from napari_quac.reports.report import write_table
 
@@ -205,7 +208,11 @@ def _write(
         if path is not None:
             write_table(report, path)
     if options.figure is not None:
-        save_figure(report, options.figure, size_axis=options.size_axis.replace("-", " "))
+        axis, hashes = options.size_axis.replace("-", " "), record_hashes(report, options.folder)
+        save_figure(report, options.figure, size_axis=axis, records=hashes)
+    if options.html is not None:
+        subjects = read_subjects(report, options.folder)
+        write_page(subjects, options.html, f"Explanations of {report.name}")
     if options.to_quac is None:
         return
     export = write_quac_report(report, options.to_quac, options.image_format, classifier).result()

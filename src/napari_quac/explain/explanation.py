@@ -1,6 +1,6 @@
 """The explanations of a pair: records, and their figures.
 
-Populations of many explanations are drawn in :mod:`napari_quac.reports.figure`.
+Populations of many explanations are drawn in :mod:`napari_quac.reports.figures`.
 """
 
 from __future__ import annotations

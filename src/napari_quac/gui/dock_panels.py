@@ -34,6 +34,7 @@ from napari_quac.gui.plugin_settings import Defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.save_figure import FigureSaving
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column
 from napari_quac.gui.window import BottomDocks
@@ -88,6 +89,7 @@ class DockPanels(QWidget):
             choices, results, controller, session.neighbor_query, session.speeds
         )
         self.threshold = ThresholdPanel(choices, results, session.history)
+        self.figure_saving = FigureSaving(self.threshold, session, self)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,8 @@ def _restore(
         key = store.key_of(entries[0].sample_id, entries[0].target)
         record = store.record(key)
         curves = {name: numbers["curve"] for name, numbers in record["methods"].items()}
+        if sample is None:
+            pair = replace(pair, query=_with_place(pair.query, record))
         pair = _with_proposals(pair, record.get("proposals", ()), store, key)
     by_method, failures = {}, {}
     for entry in entries:
@@ -198,6 +201,23 @@ def restore_explanation(
         counterfactual = replace(counterfactual, prediction=prediction)
     inverse = _prediction(entry.inverse_prediction, n_classes)
     return Explanation(pair, attribution, curve, counterfactual, inverse)
+
+
+def _with_place(sample: Sample, record: Mapping[str, Any]) -> Sample:
+    """Return a sample with the pixel size and the position in its record, where they are usable."""
+    n_axes = sample.image.ndim - 1
+
+    def numbers(name: str, is_size: bool) -> tuple[float, ...] | None:
+        entry: Any = record.get(name)
+        is_list = isinstance(entry, list) and len(entry) == n_axes
+        if not is_list or not all(isinstance(number, int | float) for number in entry):
+            return None
+        is_usable = all(math.isfinite(x) and (x > 0 or not is_size) for x in entry)
+        return tuple(map(float, entry)) if is_usable else None
+
+    scale, unit = numbers("scale", True), record.get("unit")
+    unit = unit if isinstance(unit, str) and scale is not None else None
+    return replace(sample, scale=scale, translate=numbers("translate", False), unit=unit)
 
 
 def _with_proposals(

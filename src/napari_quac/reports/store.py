@@ -267,6 +267,16 @@ class ExplanationStore:
             raise DataError(reason) from error
         return dict(record)
 
+    def record_sha256(self, key: str) -> str:
+        """Return the SHA-256 of the file of a record.
+
+        Raises
+        ------
+        DataError
+            If it is missing or cannot be read.
+        """
+        return hashlib.sha256(read_bytes(self._record_path(key), MAX_RECORD_BYTES)).hexdigest()
+
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield key and record of all readable records; the others are listed in ``damaged``."""
         for number, key in enumerate(self.keys()):

@@ -34,6 +34,7 @@ class ThresholdPanel(Section):
 
     blink_held = Signal(bool)
     show_layers_requested = Signal()
+    save_figure_requested = Signal()
     attribution_mode_picked = Signal(str)
     mask_style_picked = Signal(str)
 
@@ -90,6 +91,9 @@ class ThresholdPanel(Section):
         self.show_layers_button = button(
             "Show layers", "show_layers_button", clicked=self.show_layers_requested, hidden=True
         )
+        self.save_figure_button = button(
+            "Save figure…", "save_figure_button", clicked=self.save_figure_requested, hidden=True
+        )
         self.attribution_menu = menu(
             "attribution_mode",
             entries={"signed": "Signed", "absolute": "Absolute"},
@@ -109,7 +113,7 @@ class ThresholdPanel(Section):
         self.copy_button = disclosure_button("Copy", "copy_button", self.copy_code)
         self.add(
             flow(self.blink_button, *self.compare.buttons.values(), self.display_button,
-                 self.copy_button, self.show_layers_button),
+                 self.copy_button, self.save_figure_button, self.show_layers_button),
             self.compare,
             display,
             self.copy_code,
@@ -129,6 +133,8 @@ class ThresholdPanel(Section):
         usable = displayed is not None and not displayed.explanation.curve.degenerate
         self.slider.setEnabled(usable)
         self.optimum_button.setEnabled(usable)
+        is_exact = displayed is not None and not displayed.explanation.is_preliminary
+        self.save_figure_button.setEnabled(is_exact)
         if displayed is None:
             self._curve = None
             self.line.setText("Explain a sample, then move the slider to shrink the mask.")

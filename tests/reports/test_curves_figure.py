@@ -3,7 +3,7 @@
 import pytest
 
 from napari_quac.errors import DataError
-from napari_quac.reports.figure import draw_report, save_figure
+from napari_quac.reports.figures.curves import draw_report, save_figure
 from reports.reports_for_tests import entry, report
 
 
