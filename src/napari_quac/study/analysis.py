@@ -123,7 +123,7 @@ def consensus(matrix: Matrix, kind: str) -> Matrix:
     """
     is_rated = np.isfinite(matrix).any(axis=0)
     sums, n = np.nansum(matrix, axis=0), np.isfinite(matrix).sum(axis=0)
-    means = np.divide(sums, n, out=np.full(len(n), np.nan), where=is_rated)
+    means: Matrix = np.divide(sums, n, out=np.full(len(n), np.nan), where=is_rated)
     if kind == "measure":
         return means
     if kind == "compare":
