@@ -28,6 +28,7 @@ from napari_quac.commands import (
     report,
     run,
     score,
+    study,
     train,
 )
 from napari_quac.commands.output import OutputError, drop_output, notify, safe_streams
@@ -39,7 +40,8 @@ _NEGATIVE = re.compile(r"-(inf|infinity|nan|\d*\.?\d+e[+-]?\d+)", re.IGNORECASE)
 DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
 LEAST_BYTES = 768 << 20
 COMMANDS = (
-    demo, inspect, check, methods, predict, explain, exaggerate, run, report, score, compare, train,
+    demo, inspect, check, methods, predict, explain, exaggerate, run, report, score, compare, study,
+    train,
 )  # fmt: skip
 
 
