@@ -23,8 +23,8 @@ def test_accuracy_is_tested_against_chance() -> None:
         accuracy([1, 0], chance=1)
 
 
-def test_sensitivity_of_a_choice_of_macmillan_and_creelman() -> None:
-    # table 7.1: 75 % correct is d′ = 0.95, 76 % are 1.00; half an answer is added here
+def test_sensitivity_of_a_choice() -> None:
+    # √2 · Φ⁻¹(0.75) = 0.9539; half an answer is added, which hardly matters here
     d = choice_sensitivity(75_000, 100_000)
     assert d.estimate == pytest.approx(0.9539, abs=1e-3)
     assert choice_sensitivity(50, 100).estimate == 0

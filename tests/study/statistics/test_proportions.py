@@ -76,8 +76,8 @@ def test_tea_tasting_lady() -> None:
 
 
 def test_barnards_vaccine_trial() -> None:
-    # Mehta and Senchaudhuri, "Conditional versus unconditional exact tests", 2003: 7 of 15 and 12 of
-    # 15 infected, one-sided p = 0.034
+    # Mehta and Senchaudhuri, "Conditional versus unconditional exact tests", 2003: 7 of 15 and
+    # 12 of 15 infected, one-sided p = 0.034
     comparison = compare_shares(12, 15, 7, 15, barnard_test=True)
     one_sided = barnard_exact([[7, 12], [8, 3]], alternative="less").pvalue
     assert one_sided == pytest.approx(0.034, abs=5e-4)

@@ -20,7 +20,6 @@ from napari_quac.study.statistics.resampling import (
     bca_interval,
     bootstrap_statistic,
     cluster_codes,
-    jackknife_weights,
 )
 
 Ratings = Sequence[Sequence[float]] | NDArray[Any]
@@ -393,7 +392,7 @@ def _estimate(
     if not np.isfinite(replicates).all() and np.isfinite(estimate):
         share = 100 * float((~np.isfinite(replicates)).mean())
         warnings.append(f"Undefined in {share:.1f} % of the resamples, which were left out.")
-    left_out = coefficient(jackknife_weights(len(terms)) @ terms)
+    left_out = coefficient(terms.sum(axis=0) - terms)
     left_out = left_out[np.isfinite(left_out)]
     low, high = bca_interval(estimate, replicates, [left_out], level)
     unit = "clusters" if n_clusters else "items"

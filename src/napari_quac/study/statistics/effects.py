@@ -26,8 +26,9 @@ from napari_quac.study.statistics.resampling import (
     BLOCK,
     N_RESAMPLES,
     bca_interval,
+    bootstrap_statistic,
     bootstrap_weights,
-    jackknife_weights,
+    jackknife_statistic,
 )
 
 Effect = Literal["mean difference", "median difference", "hedges g", "cliff delta"]
@@ -94,8 +95,8 @@ def effect_of_groups(
             statistic(bootstrap_weights(n[0], count, rng), bootstrap_weights(n[1], count, rng))
         )
     jackknives = [
-        statistic(jackknife_weights(n[0]), np.ones((1, n[1]))),
-        statistic(np.ones((1, n[0])), jackknife_weights(n[1])),
+        jackknife_statistic(lambda v: statistic(v, np.ones((1, n[1]))), n[0]),
+        jackknife_statistic(lambda w: statistic(np.ones((1, n[0])), w), n[1]),
     ]
     low, high = bca_interval(estimate, np.concatenate(blocks), jackknives, level)
     warning = "" if min(n) >= FEW else f"Fewer than {FEW} numbers in a group."
@@ -149,8 +150,8 @@ def effect_of_pairs(
             effect, estimate, low, high, level, (len(x),), "Wilson interval", warning=warning
         )
     rng = np.random.default_rng(seed)
-    replicates = statistic(bootstrap_weights(len(x), n_resamples, rng))
-    jackknife = statistic(jackknife_weights(len(x)))
+    replicates = bootstrap_statistic(statistic, len(x), n_resamples, rng)
+    jackknife = jackknife_statistic(statistic, len(x))
     low, high = bca_interval(estimate, replicates, [jackknife], level)
     warning = "" if len(x) >= FEW else f"Fewer than {FEW} pairs."
     procedure = f"BCa bootstrap of pairs, {n_resamples} resamples"

@@ -66,9 +66,15 @@ def bootstrap_weights(n: int, n_resamples: int, rng: np.random.Generator) -> Num
     return counts.reshape(n_resamples, n).astype(np.float64)
 
 
-def jackknife_weights(n: int) -> Numbers:
-    """Return the weights that leave one of n out; (n, n)."""
-    return 1 - np.eye(n)
+def jackknife_statistic(statistic: Callable[[Numbers], Numbers], n: int) -> Numbers:
+    """Compute a statistic of weights (B, n) without each of n observations, in blocks."""
+    size = max(1, BLOCK // n)
+    observations = np.arange(n)
+    blocks = [
+        statistic((observations != left_out[:, None]).astype(np.float64))
+        for left_out in np.split(observations, range(size, n, size))
+    ]
+    return np.concatenate(blocks)
 
 
 def bootstrap_statistic(
