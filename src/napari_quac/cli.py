@@ -29,6 +29,7 @@ from napari_quac.commands import (
     report,
     run,
     score,
+    study,
     train,
 )
 from napari_quac.commands.output import OutputError, drop_output, notify, safe_streams
@@ -41,7 +42,7 @@ DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
 LEAST_BYTES = 768 << 20
 COMMANDS = (
     demo, inspect, check, methods, predict, explain, exaggerate, run, report, figure, score,
-    compare, train,
+    compare, study, train,
 )  # fmt: skip
 
 

@@ -127,8 +127,17 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
     return encode(lambda file: np.save(file, array))
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, sync: bool = False) -> None:
     """Append a line to a file as a whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; folders above it are created.
+    line : str
+        Without line break.
+    sync : bool
+        Flush the line to the disk; and begin a new line after one that a crash cut off.
 
     Raises
     ------
@@ -138,16 +147,23 @@ def append_line(path: Path, line: str) -> None:
     content = f"{line}\n".encode()
     with storage_errors(path):
         _create_folder(path.parent, [])
-        with path.open("ab", buffering=0) as file:
-            size = file.tell()
+        with path.open("ab+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size and sync:
+                file.seek(size - 1)
+                content = content if file.read(1) == b"\n" else b"\n" + content
             try:
                 if file.write(content) != len(content):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if sync:
+                    os.fsync(file.fileno())
             except BaseException:
                 file.truncate(size)
                 if size == 0:
                     _discard(path)
                 raise
+        if sync and size == 0:
+            _flush_directory(path.parent)
 
 
 def remove_leftovers(directory: Path) -> int:
