@@ -114,7 +114,11 @@ def _print(comparison: MethodComparison, settings: ExplainSettings, n_left_out: 
     for row in comparison.rows:
         if row.reason:
             n_pairs = len(comparison.comparisons)
-            extent = f" failed on {row.n_failed} of {n_pairs} pairs" if row.n_failed and n_pairs > 1 else ""
+            extent = (
+                f" failed on {row.n_failed} of {n_pairs} pairs"
+                if row.n_failed and n_pairs > 1
+                else ""
+            )
             print(f"{row.method}{extent}: {row.reason}")
     if n_left_out:
         reason = "the class does not switch with enough confidence"
