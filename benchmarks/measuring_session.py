@@ -1,6 +1,6 @@
 """Does a measuring session find the difference in size that is built into the synthetic densities?
 
-python benchmarks/measuring_session.py [--seeds 1000] [--images 30] [--jitter 0.7]
+python benchmarks/measuring_session.py [--seeds 1000] [--images 30] [--jitter 0.7] [--figure FILE]
 
 In each session a simulated rater gets 30 + 30 newly drawn images in random order, under numbers
 instead of names and classes, and nothing but their pixels. It finds the density, clicks 24 points
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
@@ -24,8 +26,10 @@ from skimage.measure import find_contours
 from skimage.morphology import disk
 
 from napari_quac.data.synthetic import PIXEL_NM, SyntheticShapes
+from napari_quac.reports.figure import STYLE
 from napari_quac.study.measure import Mark, measure_labels, measure_marks
 from napari_quac.study.measure_compare import MeasuredComparison, compare_classes
+from napari_quac.study.plots import estimation_plot
 
 N_CLICKS = 24  # a polygon of fewer corners would be smaller than its outline by more than 1.1 %
 JITTER = 0.7  # pixels, standard deviation of a click along each axis
@@ -41,7 +45,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=30, help="of each class")
     parser.add_argument("--jitter", type=float, default=JITTER, help="of clicks, in pixels")
     parser.add_argument("--truth", type=int, default=10_000, help="scenes of the truth")
+    parser.add_argument("--figure", type=Path, default=None, help="draw the first session")
     arguments = parser.parse_args()
+    if arguments.figure:
+        comparison = run_session(0, arguments.images, arguments.jitter)["length"]
+        figure, _ = estimation_plot(comparison)
+        with rc_context(STYLE):
+            figure.savefig(arguments.figure, dpi=200)
+        return
     start = time.monotonic()
     truth = true_differences(arguments.truth)
     counts = {name: np.zeros(3, dtype=int) for name in QUANTITIES}
