@@ -34,6 +34,8 @@ from napari_quac.study.plots import estimation_plot
 N_CLICKS = 24  # a polygon of fewer corners would be smaller than its outline by more than 1.1 %
 JITTER = 0.7  # pixels, standard deviation of a click along each axis
 RESAMPLES = 1000
+# 5 pixels across: wider than the membrane, narrower than the smallest density
+BRUSH = np.hypot(*np.mgrid[-2:3, -2:3]) <= 2.5
 QUANTITIES = ("area", "length")
 SCALE = (PIXEL_NM, PIXEL_NM)
 TRUTH_SEED = 10**6
@@ -152,7 +154,7 @@ def find_density(image: np.ndarray) -> np.ndarray | None:
         return None
     level = (np.median(image[core]) + np.median(image[around])) / 2
     body = ndimage.binary_fill_holes(smooth < level)
-    density = _largest(ndimage.binary_opening(body, disk(radius)))
+    density = _largest(ndimage.binary_opening(body, BRUSH))
     if density is None:
         return None
     contours = find_contours(ndimage.gaussian_filter(np.pad(density, 2).astype(float), 0.7), 0.5)
