@@ -58,7 +58,7 @@ def main() -> None:
     start = time.monotonic()
     truth = true_differences(arguments.truth)
     counts = {name: np.zeros(3, dtype=int) for name in QUANTITIES}
-    bias = {name: [] for name in QUANTITIES}
+    errors: dict[str, list[float]] = {name: [] for name in QUANTITIES}
     missing = 0
     for seed in range(arguments.seeds):
         comparisons = run_session(seed, arguments.images, arguments.jitter)
@@ -69,20 +69,22 @@ def main() -> None:
                 effect.low > 0,
                 effect.low <= truth[name] <= effect.high,
             )
-            bias[name].append(effect.estimate - truth[name])
+            errors[name].append(effect.estimate - truth[name])
         missing += sum(comparisons["area"].n_missing)
-    n = arguments.seeds
-    for name in QUANTITIES:
-        sign, found, covers = counts[name] / n
-        unit = comparisons[name].unit
-        print(
-            f"{name}: true difference {truth[name]:.1f} {unit}, bias {np.mean(bias[name]):+.1f} "
-            f"{unit}, right sign {100 * sign:.1f} %, interval above 0 {100 * found:.1f} %, "
-            f"coverage {covers:.3f}"
-        )
-    share = 100 * missing / (2 * arguments.images * n)
-    print(f"{n} sessions of {arguments.images} + {arguments.images} images, {share:.2f} % of the")
-    print(f"images without a visible density, {time.monotonic() - start:.0f} s")
+        if (seed + 1) % 100 and seed + 1 < arguments.seeds:
+            continue
+        print(f"{seed + 1} sessions of {arguments.images} + {arguments.images} images:")
+        for name in QUANTITIES:
+            sign, above, covers = counts[name] / (seed + 1)
+            unit = comparisons[name].unit
+            print(
+                f"  {name}: true difference {truth[name]:.1f} {unit}, mean error "
+                f"{np.mean(errors[name]):+.1f} {unit}, right sign {100 * sign:.1f} %, "
+                f"interval above 0 {100 * above:.1f} %, coverage {covers:.3f}",
+                flush=True,
+            )
+    share = 100 * missing / (2 * arguments.images * arguments.seeds)
+    print(f"no visible density in {share:.2f} % of the images, {time.monotonic() - start:.0f} s")
 
 
 def true_differences(n_scenes: int) -> dict[str, float]:
