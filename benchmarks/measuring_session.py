@@ -1,6 +1,6 @@
 """Does a measuring session find the difference in size that is built into the synthetic densities?
 
-python benchmarks/measuring_session.py [--seeds 1000] [--images 30] [--jitter 0.7]
+python benchmarks/measuring_session.py [--seeds 1000] [--images 30] [--jitter 0.7] [--figure FILE]
 
 In each session a simulated rater gets 30 + 30 newly drawn images in random order, under numbers
 instead of names and classes, and nothing but their pixels. It finds the density, clicks 24 points
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
@@ -24,12 +26,16 @@ from skimage.measure import find_contours
 from skimage.morphology import disk
 
 from napari_quac.data.synthetic import PIXEL_NM, SyntheticShapes
+from napari_quac.reports.figure import STYLE
 from napari_quac.study.measure import Mark, measure_labels, measure_marks
 from napari_quac.study.measure_compare import MeasuredComparison, compare_classes
+from napari_quac.study.plots import estimation_plot
 
 N_CLICKS = 24  # a polygon of fewer corners would be smaller than its outline by more than 1.1 %
 JITTER = 0.7  # pixels, standard deviation of a click along each axis
 RESAMPLES = 1000
+# 5 pixels across: wider than the membrane, narrower than the smallest density
+BRUSH = np.hypot(*np.mgrid[-2:3, -2:3]) <= 2.5
 QUANTITIES = ("area", "length")
 SCALE = (PIXEL_NM, PIXEL_NM)
 TRUTH_SEED = 10**6
@@ -41,11 +47,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=30, help="of each class")
     parser.add_argument("--jitter", type=float, default=JITTER, help="of clicks, in pixels")
     parser.add_argument("--truth", type=int, default=10_000, help="scenes of the truth")
+    parser.add_argument("--figure", type=Path, default=None, help="draw the first session")
     arguments = parser.parse_args()
+    if arguments.figure:
+        comparison = run_session(0, arguments.images, arguments.jitter)["length"]
+        figure, _ = estimation_plot(comparison)
+        with rc_context(STYLE):
+            figure.savefig(arguments.figure, dpi=200)
+        return
     start = time.monotonic()
     truth = true_differences(arguments.truth)
     counts = {name: np.zeros(3, dtype=int) for name in QUANTITIES}
-    bias = {name: [] for name in QUANTITIES}
+    errors: dict[str, list[float]] = {name: [] for name in QUANTITIES}
     missing = 0
     for seed in range(arguments.seeds):
         comparisons = run_session(seed, arguments.images, arguments.jitter)
@@ -56,20 +69,22 @@ def main() -> None:
                 effect.low > 0,
                 effect.low <= truth[name] <= effect.high,
             )
-            bias[name].append(effect.estimate - truth[name])
+            errors[name].append(effect.estimate - truth[name])
         missing += sum(comparisons["area"].n_missing)
-    n = arguments.seeds
-    for name in QUANTITIES:
-        sign, found, covers = counts[name] / n
-        unit = comparisons[name].unit
-        print(
-            f"{name}: true difference {truth[name]:.1f} {unit}, bias {np.mean(bias[name]):+.1f} "
-            f"{unit}, right sign {100 * sign:.1f} %, interval above 0 {100 * found:.1f} %, "
-            f"coverage {covers:.3f}"
-        )
-    share = 100 * missing / (2 * arguments.images * n)
-    print(f"{n} sessions of {arguments.images} + {arguments.images} images, {share:.2f} % of the")
-    print(f"images without a visible density, {time.monotonic() - start:.0f} s")
+        if (seed + 1) % 100 and seed + 1 < arguments.seeds:
+            continue
+        print(f"{seed + 1} sessions of {arguments.images} + {arguments.images} images:")
+        for name in QUANTITIES:
+            sign, above, covers = counts[name] / (seed + 1)
+            unit = comparisons[name].unit
+            print(
+                f"  {name}: true difference {truth[name]:.1f} {unit}, mean error "
+                f"{np.mean(errors[name]):+.1f} {unit}, right sign {100 * sign:.1f} %, "
+                f"interval above 0 {100 * above:.1f} %, coverage {covers:.3f}",
+                flush=True,
+            )
+    share = 100 * missing / (2 * arguments.images * arguments.seeds)
+    print(f"no visible density in {share:.2f} % of the images, {time.monotonic() - start:.0f} s")
 
 
 def true_differences(n_scenes: int) -> dict[str, float]:
@@ -141,7 +156,7 @@ def find_density(image: np.ndarray) -> np.ndarray | None:
         return None
     level = (np.median(image[core]) + np.median(image[around])) / 2
     body = ndimage.binary_fill_holes(smooth < level)
-    density = _largest(ndimage.binary_opening(body, disk(radius)))
+    density = _largest(ndimage.binary_opening(body, BRUSH))
     if density is None:
         return None
     contours = find_contours(ndimage.gaussian_filter(np.pad(density, 2).astype(float), 0.7), 0.5)

@@ -348,7 +348,7 @@ def cluster_cases() -> Iterator[Case]:
             return outcome(estimate, 0.0, estimate.p_value)
 
         yield Case("clusters", "mean of clusters", size, mean)
-        for p in (0.1, 0.3, 0.5):
+        for p in (0.05, 0.1, 0.3, 0.5):
 
             def flags(
                 rng: Random, g: int = n_clusters, icc: float = correlation, p: float = p
