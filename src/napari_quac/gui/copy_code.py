@@ -47,7 +47,7 @@ class CopyCode(QWidget):
                 chosen.settings)  # fmt: skip
 
     @slot
-    def set_unfolded(self, is_active: bool) -> None:
+    def follow_explanation(self, is_active: bool) -> None:
         """Look whether the explanation can be copied, while the buttons are displayed."""
         self._is_active = is_active
         if is_active:
