@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QPushButton
 
+from explain.small_networks import classifier_of
+from napari_quac.data.dataset import Sample
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.mixed_images import curtain, difference, morph, symmetric_limit
 from napari_quac.gui.mixed_view import EDGE_ROLE, HIGHEST_RATE, ROLE
+from napari_quac.gui.view import view
+from napari_quac.live.choices import ReadySamples
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import FunctionGenerator
+from napari_quac.notebook import explain_image
+from napari_quac.testing import ReadyNetwork, corner_classifier, corner_generator, corner_image
 
 from .conftest import explain, wait
+from .test_volumes import Volumes, brighten, looks_at_the_spot
 
 MODES = ("curtain", "difference", "morph")
 
@@ -199,3 +210,143 @@ def test_edge_is_dragged_in_the_canvas(explained: QuacDock) -> None:
     assert camera.mouse_pan
     edge = explained.layer_stack.layers[EDGE_ROLE]
     assert np.allclose(np.asarray(edge.data)[:, 0, -1], 7.5)
+
+
+@pytest.fixture
+def volumes(dock: QuacDock) -> QuacDock:
+    dock.choices.classifier = ReadyNetwork(looks_at_the_spot())
+    dock.choices.generator = ReadyNetwork(FunctionGenerator(brighten, "brighten"))
+    dock.choices.samples = ReadySamples(Volumes())
+    dock.choices.update_settings(methods=("d-ingrad", "residual"))
+    dock.choices.shown_method = "residual"
+    wait(lambda: dock.results.prediction and not dock.controller.running)
+    return dock
+
+
+def same_place(dock: QuacDock) -> None:
+    """Require that the comparison lies where the query does."""
+    query, layer = dock.layer_stack.layers["query"], dock.layer_stack.layers[ROLE]
+    np.testing.assert_allclose(layer.scale, query.scale)
+    np.testing.assert_allclose(layer.translate, query.translate)
+    np.testing.assert_allclose(layer.affine.affine_matrix, query.affine.affine_matrix)
+    assert layer.units == query.units
+    np.testing.assert_allclose(layer.extent.world, query.extent.world)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_volumes_are_compared_in_every_slice(volumes: QuacDock, mode: str) -> None:
+    explain(volumes)
+    volumes.comparison.set_mode(mode)
+    same_place(volumes)
+    query, hybrid = images(volumes)
+    expected = {
+        "curtain": curtain(query, hybrid, query.shape[-1] // 2, -1),
+        "difference": hybrid - query,
+        "morph": hybrid,
+    }
+    np.testing.assert_allclose(pixels(volumes), expected[mode], atol=1e-6)
+    volumes.viewer.dims.ndisplay = 3
+    QApplication.processEvents()
+    assert volumes.layer_stack.layers[ROLE].visible
+
+
+def test_edge_follows_the_displayed_axes(volumes: QuacDock) -> None:
+    explain(volumes)
+    volumes.comparison.set_mode("curtain")
+    volumes.viewer.dims.order = (1, 2, 0)  # z is horizontal
+    wait(lambda: not volumes.comparison.mixed._later.isActive())
+    query, hybrid = images(volumes)
+    np.testing.assert_allclose(pixels(volumes), curtain(query, hybrid, 3, -3), atol=1e-6)
+    lines = np.asarray(volumes.layer_stack.layers[EDGE_ROLE].data)
+    assert len(lines) == query.shape[1], "one line in each slice"
+    assert np.allclose(lines[:, 0, 0], 2.5)
+
+
+@dataclass(frozen=True)
+class ColorImages:
+    """Images in colors, dark."""
+
+    name: str = "colors"
+    classes: tuple[str, ...] = ("class 0", "class 1")
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Sample:
+        noise = torch.rand((3, 24, 24), generator=torch.Generator().manual_seed(index))
+        return Sample(self.sample_id(index), 0.3 * noise, 0)
+
+    def sample_id(self, index: int) -> str:
+        return f"image {index}"
+
+    def label(self, index: int) -> int:
+        return 0
+
+
+def red_classifier() -> Classifier:
+    def network(batch: torch.Tensor) -> torch.Tensor:
+        value = 12 * (batch[:, 0, 4:12, 4:12].mean(dim=(1, 2)) - 0.4)
+        return torch.stack([-value, value], dim=1)
+
+    return classifier_of(network, 2, (3, 24, 24), form="callable")
+
+
+def redden(query: torch.Tensor, source: int, target: int, seed: int) -> torch.Tensor:
+    image = query.clone()
+    image[0, 4:12, 4:12] = 0.9
+    return image
+
+
+def test_color_images(dock: QuacDock) -> None:
+    dock.choices.classifier = ReadyNetwork(red_classifier())
+    dock.choices.generator = ReadyNetwork(FunctionGenerator(redden, "redden"))
+    dock.choices.samples = ReadySamples(ColorImages())
+    dock.choices.update_settings(methods=("residual",))
+    dock.choices.shown_method = "residual"
+    wait(lambda: dock.results.prediction and not dock.controller.running)
+    explain(dock)
+    query = np.moveaxis(dock.results.sample.image.numpy(), 0, -1)
+    hybrid = np.moveaxis(dock.results.displayed_hybrid.hybrid.image.numpy(), 0, -1)
+    expected = {
+        "curtain": curtain(query, hybrid, 12, -2),
+        "difference": (hybrid - query).mean(axis=-1),
+        "morph": hybrid,
+    }
+    for mode in MODES:
+        dock.comparison.set_mode(mode)
+        layer = dock.layer_stack.layers[ROLE]
+        assert layer.rgb == (mode != "difference")
+        np.testing.assert_allclose(pixels(dock), expected[mode], atol=1e-6)
+        same_place(dock)
+
+
+@pytest.mark.long
+def test_comparison_lies_on_the_patch_of_a_volume(dock: QuacDock) -> None:
+    dock.try_example_volume()
+    dock.choices.update_settings(methods=("residual",), max_tries=1)
+    dock.choices.shown_method = "residual"
+    wait(lambda: dock.results.prediction and dock.results.loaded_generator)
+    wait(lambda: not dock.controller.running)
+    explain(dock)
+    for mode in MODES:
+        dock.comparison.set_mode(mode)
+        same_place(dock)
+    dock.comparison.set_mode("curtain")
+    drag(dock, 63.5, 31.5)
+    assert dock.comparison.mixed.edge == pytest.approx(32 / 128)
+    dock.choices.sample_index = 3
+    wait(lambda: dock.results.prediction and not dock.controller.running)
+    explain(dock)
+    wait(lambda: ROLE in dock.layer_stack.layers and not dock.layers.has_pending_update)
+    same_place(dock)
+
+
+def test_one_explanation_is_compared_without_the_dock(make_napari_viewer: Any) -> None:
+    networks = corner_classifier(), corner_generator()
+    explanations = explain_image(corner_image(0), *networks, "right", methods=["residual"])
+    viewer = view(explanations, make_napari_viewer())
+    button = viewer.window._qt_window.findChild(QPushButton, "difference_button")
+    button.click()
+    wait(lambda: any("−" in layer.name for layer in viewer.layers))
+    button.click()
+    assert not any("−" in layer.name for layer in viewer.layers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_quac.errors import QuacError
@@ -34,7 +33,7 @@ class CopyCode(QWidget):
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__()
-        self._choices, self._results = choices, results
+        self._choices, self._results, self._is_active = choices, results, False
         self.buttons = {
             kind: button(title, f"copy_{kind}_button", clicked=lambda _=False, k=kind: self.copy(k))
             for kind, (title, _, _) in WRITERS.items()
@@ -47,10 +46,12 @@ class CopyCode(QWidget):
                 chosen.samples, chosen.classifier, chosen.generator, chosen.class_map,
                 chosen.settings)  # fmt: skip
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Look whether the explanation can be copied."""
-        super().showEvent(event)
-        self._show()
+    @slot
+    def follow_explanation(self, is_active: bool) -> None:
+        """Look whether the explanation can be copied, while the buttons are displayed."""
+        self._is_active = is_active
+        if is_active:
+            self._show()
 
     @slot
     def copy(self, kind: str) -> None:
@@ -71,7 +72,7 @@ class CopyCode(QWidget):
             return "", str(error)
 
     def _on_change(self) -> None:
-        if self.isVisible():
+        if self._is_active:
             self._later.throttle()
 
     @slot

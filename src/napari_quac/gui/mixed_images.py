@@ -57,7 +57,7 @@ def symmetric_limit(change: Pixels) -> float:
 
 @cache
 def difference_colormap() -> Colormap:
-    """Blue for darker, white for equal, orange for brighter than the query; no transparency."""
+    """Blue for darker than the query, light gray for equal, orange for brighter; opaque."""
     low, high = ("#0b4f9e", SIGNED_COLORS[0]), (SIGNED_COLORS[1], "#a34400")
-    colors = [*low, "#ffffff", *high]
+    colors = [*low, "#e4e4e4", *high]
     return Colormap(colors, name="quac difference", controls=[0.0, 0.25, 0.5, 0.75, 1.0])

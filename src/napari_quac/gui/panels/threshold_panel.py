@@ -111,6 +111,7 @@ class ThresholdPanel(Section):
         self.display_button = disclosure_button("Display", "display_button", display)
         self.copy_code = CopyCode(self._choices, self._results)
         self.copy_button = disclosure_button("Copy", "copy_button", self.copy_code)
+        self.copy_button.toggled.connect(self.copy_code.follow_explanation)
         self.add(
             flow(self.blink_button, *self.compare.buttons.values(), self.display_button,
                  self.copy_button, self.save_figure_button, self.show_layers_button),
