@@ -276,3 +276,14 @@ def test_failure_of_ffmpeg_is_reported(subject, tmp_path, monkeypatch):
 def test_mp4_is_written_by_ffmpeg(subject, tmp_path):
     write_movie(subject.explanations["d-ig"], tmp_path / "a.mp4", is_morph=True)
     assert (tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_reports_of_the_quac_library_claim_no_settings(folder, tmp_path):
+    from napari_quac.reports.quac_write import write_quac_report
+
+    write_quac_report(open_report(folder), tmp_path / "quac").result()
+    report = open_report(tmp_path / "quac")
+    subject = next(read_subjects(report, tmp_path / "quac"))
+    figure = pair_figure(subject)
+    assert "settings are not recorded" in figure.legend and "seed" not in figure.legend
+    assert figure.record_text == "none" and "pixel size is unknown" in figure.legend

@@ -11,7 +11,7 @@ from napari_quac.errors import DataError
 from napari_quac.explain.curve import Hybrid
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.size_axis import SizeAxis
-from napari_quac.reports.figures.legend import pair_legend
+from napari_quac.reports.figures.legend import number_text, pair_legend
 from napari_quac.reports.figures.output import COLORS, PublishedFigure, styled_figure
 from napari_quac.reports.figures.panels import (
     FULL_RANGE,
@@ -115,7 +115,7 @@ def _draw(
     method: str = "",
 ) -> None:
     scored = subject.pair.scored_class
-    p = f"p({subject.class_name(scored)}) = {float(prediction[scored]):.2f}"
+    p = f"p({subject.class_name(scored)}) = {number_text(float(prediction[scored]))}"
     gid = f"{name}-{method}" if method else name
     draw_image(axes, quantize(image, limits), f"{name}\n{p}", gid)
 
