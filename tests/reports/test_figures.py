@@ -141,7 +141,7 @@ def test_subject_of_a_window_has_the_hash_of_the_saved_record(tmp_path):
 def test_data_beside_the_figure_are_those_of_the_curve(subject, tmp_path):
     files = write_published(pair_figure(subject), tmp_path / "a.svg")
     assert [path.name for path in files] == [
-        "a.svg", "a.txt", "a-curve.csv", "a-predictions.csv"
+        "a.svg", "a-legend.txt", "a-curve.csv", "a-predictions.csv"
     ]  # fmt: skip
     with files[2].open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "residual"]
@@ -197,7 +197,7 @@ def test_gallery_has_a_row_for_each_sample_and_all_hashes(folder, tmp_path):
 
 def test_curves_come_with_their_numbers(folder):
     figure = curves_figure(open_report(folder))
-    rows = figure.tables[""]
+    rows = figure.tables["data"]
     medians = {row[2]: row[5] for row in rows[1:] if row[4] == 1.0}
     assert set(medians) == {"d-ig", "residual", "random"}
     assert "d-ig" in figure.legend and "n = 3" in figure.legend

@@ -73,7 +73,7 @@ def gallery_figure(
     methods = tuple(dict.fromkeys(e.attribution.true_name for _, e, _ in panels))
     legend = gallery_legend(subjects, methods, order, limits, bars)
     records = tuple(subject.record_sha256 for subject in subjects)
-    return PublishedFigure(figure, legend, {"": _rows(panels)}, records)
+    return PublishedFigure(figure, legend, {"data": _rows(panels)}, records)
 
 
 def _grid(subject: Subject) -> PixelGrid:
