@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from napari_quac.errors import DataError, UnknownNameError
+from napari_quac.explain.pair import Pair
 from napari_quac.reports.figures.curves import curves_figure
 from napari_quac.reports.figures.gallery import gallery_figure
 from napari_quac.reports.figures.movie import frame_seconds, morph_frames, write_movie
@@ -193,6 +195,51 @@ def test_gallery_has_a_row_for_each_sample_and_all_hashes(folder, tmp_path):
     assert all(subject.record_sha256 in figure.record_text for subject in subjects)
     with pytest.raises(DataError, match="1 to 60 samples"):
         gallery_figure([])
+
+
+def test_long_names_are_shortened_in_the_figure_and_whole_in_the_legend(tmp_path):
+    long = "inner membrane of a mitochondrion"
+    figure = pair_figure(subject_of(explained(), ("outer membrane of a vesicle", long, "c")))
+    write_published(figure, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert ">p(inner me…) = " in text and f"p({long})" in figure.legend
+
+
+def test_middle_section_of_a_volume_is_drawn_and_stated(tmp_path):
+    explanations = explained()
+    volumes = {}
+    for name, explanation in explanations.items():
+        curve = explanation.curve
+        deep = replace(curve, closed=np.repeat(curve.closed[:, None], 5, axis=1))
+        volumes[name] = replace(
+            explanation,
+            pair=as_volume(explanation.pair),
+            curve=deep,
+            attribution=replace(
+                explanation.attribution, signed=stacked(explanation.attribution.signed)
+            ),
+            counterfactual=replace(
+                explanation.counterfactual,
+                image=stacked(explanation.counterfactual.image),
+                mask=stacked(explanation.counterfactual.mask),
+            ),
+        )
+    deep_pair = as_volume(explanations.pair)
+    subject = Subject(replace(explanations, pair=deep_pair, by_method=volumes), CLASSES)
+    figure = pair_figure(subject)
+    assert "Of each volume, section 3 of 5 is shown" in figure.legend
+    write_published(figure, tmp_path / "a.svg")
+    images = svg_images((tmp_path / "a.svg").read_text(encoding="utf-8"))
+    assert sum(image.shape[:2] == (SIZE, SIZE) for image in images) == 2 + 2 * 3
+
+
+def stacked(image: torch.Tensor) -> torch.Tensor:
+    return image[:, None].repeat(1, 5, 1, 1)
+
+
+def as_volume(pair: Pair) -> Pair:
+    query = replace(pair.query, image=stacked(pair.query.image), scale=(8.0, 8.0, 8.0))
+    return replace(pair, query=query, generated=stacked(pair.generated))
 
 
 def test_curves_come_with_their_numbers(folder):
