@@ -124,7 +124,8 @@ def _draw(
 ) -> None:
     # the class that the curve is about, the same in all titles
     scored = next(iter(subject.explanations.values())).pair.scored_class
-    p = f"p({short_name(subject.class_name(scored), TITLE_NAME)}) = {number_text(float(prediction[scored]))}"
+    class_name = short_name(subject.class_name(scored), TITLE_NAME)
+    p = f"p({class_name}) = {number_text(float(prediction[scored]))}"
     gid = f"{name}-{method}" if method else name
     draw_image(axes, quantize(image, limits), f"{name}\n{p}", gid)
 
