@@ -30,7 +30,13 @@ def test_pair_in_two_formats_with_legend_and_data(store, tmp_path, capsys):
     document = json.loads(out)
     assert document["kind"] == "pair" and "Query 'b'" in document["legend"]
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"pair.svg", "pair.png", "pair.txt", "pair-curve.csv", "pair-predictions.csv"}
+    assert names == {
+        "pair.svg",
+        "pair.png",
+        "pair-legend.txt",
+        "pair-curve.csv",
+        "pair-predictions.csv",
+    }
     text = (tmp_path / "pair.svg").read_text(encoding="utf-8")
     assert text.index(">residual<") < text.index(">d-ig<") and ">random<" not in text
 
@@ -44,7 +50,7 @@ def test_gallery_counts_samples(store, tmp_path, capsys):
 
 def test_curves_and_animation(store, tmp_path, capsys):
     code, out, _ = run(capsys, "figure", store, "--kind", "curves", "--output", tmp_path / "c.pdf")
-    assert code == 0 and "QuAC curves" in out and (tmp_path / "c.csv").exists()
+    assert code == 0 and "QuAC curves" in out and (tmp_path / "c-data.csv").exists()
     code, _, err = run(capsys, "figure", store, "--output", tmp_path / "a.gif")
     assert code == 0 and "first of 3 pairs" in err
     assert (tmp_path / "a.gif").read_bytes().startswith(b"GIF89a")

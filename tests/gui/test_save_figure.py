@@ -37,7 +37,7 @@ def test_displayed_explanation_is_saved(explained, monkeypatch, tmp_path, suffix
     wait(written.exists)
     wait(lambda: str(written) in dock.status.line.text())
     if written.suffix == ".svg":
-        legend = written.with_suffix(".txt").read_text(encoding="utf-8")
+        legend = written.with_name("a-legend.txt").read_text(encoding="utf-8")
         assert f"threshold {threshold:.3g}" in legend and "a-curve.csv" in dock.status.line.text()
 
 

@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from napari_quac.errors import DataError, UnknownNameError
+from napari_quac.explain.pair import Pair
 from napari_quac.reports.figures.curves import curves_figure
 from napari_quac.reports.figures.gallery import gallery_figure
 from napari_quac.reports.figures.movie import frame_seconds, morph_frames, write_movie
@@ -141,7 +143,7 @@ def test_subject_of_a_window_has_the_hash_of_the_saved_record(tmp_path):
 def test_data_beside_the_figure_are_those_of_the_curve(subject, tmp_path):
     files = write_published(pair_figure(subject), tmp_path / "a.svg")
     assert [path.name for path in files] == [
-        "a.svg", "a.txt", "a-curve.csv", "a-predictions.csv"
+        "a.svg", "a-legend.txt", "a-curve.csv", "a-predictions.csv"
     ]  # fmt: skip
     with files[2].open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "residual"]
@@ -195,9 +197,54 @@ def test_gallery_has_a_row_for_each_sample_and_all_hashes(folder, tmp_path):
         gallery_figure([])
 
 
+def test_long_names_are_shortened_in_the_figure_and_whole_in_the_legend(tmp_path):
+    long = "inner membrane of a mitochondrion"
+    figure = pair_figure(subject_of(explained(), ("outer membrane of a vesicle", long, "c")))
+    write_published(figure, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert ">p(inner me…) = " in text and f"p({long})" in figure.legend
+
+
+def test_middle_section_of_a_volume_is_drawn_and_stated(tmp_path):
+    explanations = explained()
+    volumes = {}
+    for name, explanation in explanations.items():
+        curve = explanation.curve
+        deep = replace(curve, closed=np.repeat(curve.closed[:, None], 5, axis=1))
+        volumes[name] = replace(
+            explanation,
+            pair=as_volume(explanation.pair),
+            curve=deep,
+            attribution=replace(
+                explanation.attribution, signed=stacked(explanation.attribution.signed)
+            ),
+            counterfactual=replace(
+                explanation.counterfactual,
+                image=stacked(explanation.counterfactual.image),
+                mask=stacked(explanation.counterfactual.mask),
+            ),
+        )
+    deep_pair = as_volume(explanations.pair)
+    subject = Subject(replace(explanations, pair=deep_pair, by_method=volumes), CLASSES)
+    figure = pair_figure(subject)
+    assert "Of each volume, section 3 of 5 is shown" in figure.legend
+    write_published(figure, tmp_path / "a.svg")
+    images = svg_images((tmp_path / "a.svg").read_text(encoding="utf-8"))
+    assert sum(image.shape[:2] == (SIZE, SIZE) for image in images) == 2 + 2 * 3
+
+
+def stacked(image: torch.Tensor) -> torch.Tensor:
+    return image[:, None].repeat(1, 5, 1, 1)
+
+
+def as_volume(pair: Pair) -> Pair:
+    query = replace(pair.query, image=stacked(pair.query.image), scale=(8.0, 8.0, 8.0))
+    return replace(pair, query=query, generated=stacked(pair.generated))
+
+
 def test_curves_come_with_their_numbers(folder):
     figure = curves_figure(open_report(folder))
-    rows = figure.tables[""]
+    rows = figure.tables["data"]
     medians = {row[2]: row[5] for row in rows[1:] if row[4] == 1.0}
     assert set(medians) == {"d-ig", "residual", "random"}
     assert "d-ig" in figure.legend and "n = 3" in figure.legend
@@ -276,3 +323,14 @@ def test_failure_of_ffmpeg_is_reported(subject, tmp_path, monkeypatch):
 def test_mp4_is_written_by_ffmpeg(subject, tmp_path):
     write_movie(subject.explanations["d-ig"], tmp_path / "a.mp4", is_morph=True)
     assert (tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_reports_of_the_quac_library_claim_no_settings(folder, tmp_path):
+    from napari_quac.reports.quac_write import write_quac_report
+
+    write_quac_report(open_report(folder), tmp_path / "quac").result()
+    report = open_report(tmp_path / "quac")
+    subject = next(read_subjects(report, tmp_path / "quac"))
+    figure = pair_figure(subject)
+    assert "settings are not recorded" in figure.legend and "seed" not in figure.legend
+    assert figure.record_text == "none" and "pixel size is unknown" in figure.legend

@@ -153,7 +153,7 @@ def test_blinking_shows_the_query_while_the_key_is_held(driver, subjects):
 
 
 @pytest.mark.usefixtures("page")
-def test_controls_work_by_keyboard_and_have_names(driver):
+def test_controls_work_by_keyboard_and_have_names(driver, subjects):
     from selenium.webdriver.common.keys import Keys
 
     slider = driver.find_element("id", "threshold")
@@ -163,8 +163,12 @@ def test_controls_work_by_keyboard_and_have_names(driver):
     assert "mask" in slider.get_attribute("aria-valuetext")
     slider.send_keys("o")
     assert int(slider.get_attribute("value")) == before
+    best = subjects[0].methods.index(subjects[0].best().method)  # opened at first
+    wait_for(driver, "return document.documentElement.dataset.ready", f"0 {best}")
+    slider.send_keys("p")
+    wait_for(driver, "return document.documentElement.dataset.ready", f"0 {best - 1}")
     slider.send_keys("n")
-    wait_for(driver, "return document.documentElement.dataset.ready", "0 1")
+    wait_for(driver, "return document.documentElement.dataset.ready", f"0 {best}")
     nameless = [
         control.get_attribute("outerHTML")
         for control in driver.find_elements("css selector", "button, input, select, canvas[role]")

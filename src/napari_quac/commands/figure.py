@@ -97,17 +97,17 @@ def _paths(options: argparse.Namespace) -> list[Path]:
     from napari_quac.reports.figures.output import SUFFIXES
 
     path: Path = options.output
-    known = (*SUFFIXES, *MOVIES)
+    suffixes = (*SUFFIXES, *MOVIES)
     if not options.format:
-        if path.suffix.lower() not in known:
-            kinds = f"{', '.join(known[:-1])} or {known[-1]}"
+        if path.suffix.lower() not in suffixes:
+            kinds = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
             raise DataError(f"Cannot write '{path.name}': use the file extension {kinds}.")
         return [path]
-    stem = path.with_suffix("") if path.suffix.lower() in known else path
+    stem = path.with_suffix("") if path.suffix.lower() in suffixes else path
     formats = [name.lower().removeprefix(".") for name in options.format]
     for name in formats:
-        if f".{name}" not in known:
-            raise unknown_name("format", name, [suffix[1:] for suffix in known])
+        if f".{name}" not in suffixes:
+            raise unknown_name("format", name, [suffix[1:] for suffix in suffixes])
     return [stem.with_name(f"{stem.name}.{name}") for name in dict.fromkeys(formats)]
 
 

@@ -113,7 +113,7 @@ def curves_figure(
         ]
         points = zip(group.mask_sizes, group.center, group.lower, group.upper, strict=True)
         rows += [(*classes, group.name, group.n_curves, *map(float, point)) for point in points]
-    return PublishedFigure(figure, curves_legend(report, groups), {"": rows}, tuple(records))
+    return PublishedFigure(figure, curves_legend(report, groups), {"data": rows}, tuple(records))
 
 
 def save_figure(

@@ -55,6 +55,6 @@ def write_explanation(
     elif suffix in MOVIES:
         write_movie(subject.explanations[method], path, threshold)
     else:
-        known = ", ".join((*SUFFIXES, *MOVIES))
-        raise DataError(f"Cannot write '{path.name}': use the extension {known} or .html.")
+        suffixes = ", ".join((*SUFFIXES, *MOVIES))
+        raise DataError(f"Cannot write '{path.name}': use the extension {suffixes} or .html.")
     return (path,)

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
-from napari_quac.reports.figures.legend import gallery_legend
+from napari_quac.reports.figures.legend import gallery_legend, number_text
 from napari_quac.reports.figures.output import PublishedFigure, styled_figure
 from napari_quac.reports.figures.panels import (
     FULL_RANGE,
@@ -73,7 +73,7 @@ def gallery_figure(
     methods = tuple(dict.fromkeys(e.attribution.true_name for _, e, _ in panels))
     legend = gallery_legend(subjects, methods, order, limits, bars)
     records = tuple(subject.record_sha256 for subject in subjects)
-    return PublishedFigure(figure, legend, {"": _rows(panels)}, records)
+    return PublishedFigure(figure, legend, {"data": _rows(panels)}, records)
 
 
 def _grid(subject: Subject) -> PixelGrid:
@@ -121,7 +121,7 @@ def _title(subject: Subject, explanation: Explanation) -> str:
         name = f"…{name[-TITLE_CHARACTERS + 1 :]}"
     numbers = (
         f"QuAC score {explanation.quac_score:.2f}, mask {hybrid.mask_size:.1%}, "
-        f"p {before:.2f} → {after:.2f}"
+        f"p {number_text(before)} → {number_text(after)}"
     )
     return f"{name}\n{textwrap.shorten(classes, 52, placeholder='…')}\n{numbers}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from napari_quac.explain.curve import Hybrid
@@ -40,17 +41,19 @@ def pair_legend(
     label = "" if subject.label is None else f", labeled {name(subject.label)}"
     noun = pair.infill or "generated image"
     sentences = [
-        f"Query '{pair.query.id}'{label}, predicted as {name(int(before.argmax()))}; {noun}, "
-        f"predicted as {name(int(after.argmax()))}; source class {name(pair.source)}, target "
+        f"Query '{pair.query.id}'{label}, {subject.predicted_text(before)}; {noun}, "
+        f"{subject.predicted_text(after)}; source class {name(pair.source)}, target "
         f"class {name(pair.target)}."
     ]
     sentences += [_method_sentence(subject, *panel) for panel in panels]
     roles = panels[0][0].pair
     is_rise = roles.scored_class == roles.target
+    signed = any(bool((e.attribution.signed < 0).any()) for e, _ in panels)
+    kind = "signed and summed" if signed else "summed"
     base = "generated image" if roles.is_swapped else "query"
     sentences += [
-        "The orange line is the edge of the mask, where it is 0.5. The attribution is signed and "
-        "summed over channels; its limits are below it.",
+        f"The orange line is the edge of the mask, where it is 0.5. The attribution is {kind} over "
+        "channels; its limits are below it.",
         f"Score change: {'increase' if is_rise else 'decrease'} of "
         f"p({name(roles.scored_class)}) over the {base}; the dot is the hybrid.",
         limits_text(limits),
@@ -59,7 +62,7 @@ def pair_legend(
     ]
     if text := section_text(pair.query.image):
         sentences.append(f"Of each volume, {text} is shown.")
-    sentences += ["n = 1 sample.", settings_text(subject.settings)]
+    sentences += ["n = 1 sample.", subject_settings(subject)]
     return " ".join(filter(None, sentences))
 
 
@@ -72,7 +75,7 @@ def _method_sentence(subject: Subject, explanation: Explanation, hybrid: Hybrid)
     return (
         f"Method {explanation.attribution.true_name}: hybrid {place} (threshold "
         f"{hybrid.threshold:.3g}, mask {hybrid.mask_size:.1%} of the image), "
-        f"p({subject.class_name(scored)}) {before:.2f} → {after:.2f}, QuAC score "
+        f"p({subject.class_name(scored)}) {number_text(before)} → {number_text(after)}, QuAC score "
         f"{curve.quac_score:.2f}."
     )
 
@@ -115,7 +118,7 @@ def gallery_legend(
     sections = {section_text(subject.pair.query.image) for subject in subjects}
     sentences += [f"Of each volume, {text} is shown." for text in sorted(filter(None, sections))]
     if subjects:
-        sentences.append(settings_text(subjects[0].settings))
+        sentences.append(subject_settings(subjects[0]))
     return " ".join(sentences)
 
 
@@ -142,6 +145,11 @@ def curves_legend(report: Report, groups: Sequence[Population]) -> str:
     )
 
 
+def number_text(number: float) -> str:
+    """Return a number with two decimals, or that it is unknown."""
+    return f"{number:.2f}" if math.isfinite(number) else "unknown"
+
+
 def limits_text(limits: Limits) -> str:
     """Return a sentence about the contrast limits."""
     low, high = limits
@@ -166,6 +174,13 @@ def pixels_text(is_whole: bool) -> str:
     if is_whole:
         return ""
     return "SVG and PDF hold the images at their own pixels; a PNG shows them resampled."
+
+
+def subject_settings(subject: Subject) -> str:
+    """Return a sentence about the settings of a subject, or that they are not recorded."""
+    if subject.has_settings:
+        return settings_text(subject.settings)
+    return "The settings are not recorded; masks are those of the QuAC library's default."
 
 
 def settings_text(settings: ExplainSettings) -> str:

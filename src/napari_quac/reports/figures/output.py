@@ -60,7 +60,7 @@ class PublishedFigure:
         Text of the legend.
     tables : mapping of str to rows
         The data behind the figure; a row is a sequence of cells, the first one holds the names.
-        The name is appended to that of the file; the empty name appends nothing.
+        The name is appended to that of the file.
     records : tuple of str
         SHA-256 of each record that the figure shows.
     """
@@ -131,7 +131,7 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 def write_published(published: PublishedFigure, path: Path) -> tuple[Path, ...]:
-    """Write a figure, its legend as ``NAME.txt``, and its data as ``NAME[-TABLE].csv``.
+    """Write a figure, its legend as ``NAME-legend.txt``, and its data as ``NAME-TABLE.csv``.
 
     Parameters
     ----------
@@ -154,10 +154,9 @@ def write_published(published: PublishedFigure, path: Path) -> tuple[Path, ...]:
     suffix = path.suffix.lower()
     contents = {path: figure_bytes(published.figure, suffix, published)}
     text = f"{published.legend}\n\n{RECORD_KEY} {published.record_text}\n"
-    contents[path.with_suffix(".txt")] = text.encode(errors="backslashreplace")
+    contents[path.with_name(f"{path.stem}-legend.txt")] = text.encode(errors="backslashreplace")
     for name, rows in published.tables.items():
-        table = path.with_name(f"{path.stem}-{name}.csv" if name else f"{path.stem}.csv")
-        contents[table] = csv_bytes(rows)
+        contents[path.with_name(f"{path.stem}-{name}.csv")] = csv_bytes(rows)
     write_files(contents)
     return tuple(contents)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ from napari_quac.errors import DataError
 from napari_quac.explain.curve import Hybrid
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.size_axis import SizeAxis
-from napari_quac.reports.figures.legend import pair_legend
-from napari_quac.reports.figures.output import COLORS, PublishedFigure, styled_figure
+from napari_quac.reports.figures.legend import number_text, pair_legend
+from napari_quac.reports.figures.output import COLORS, DOTS_PER_INCH, PublishedFigure, styled_figure
 from napari_quac.reports.figures.panels import (
     FULL_RANGE,
     GENERATED_COLOR,
@@ -31,6 +32,7 @@ from napari_quac.reports.figures.panels import (
     leading_classes,
     mask_plane,
     quantize,
+    short_name,
 )
 from napari_quac.reports.figures.subject import Subject
 
@@ -38,8 +40,11 @@ IMAGE_INCHES = 1.7
 GAP, TITLE, BELOW, SIDE, RIGHT = 0.12, 0.36, 0.42, 0.08, 0.16  # inches
 KEY_LINE = 0.14  # inches
 PLOT_INCHES = 2.3
-Y_LABELS = 0.62
+CELL = 1.28  # inches; room for the titles of narrow images
+Y_LABELS = 0.78
+PLOT_HEIGHTS = (0.9, 1.5)  # inches
 MAX_METHODS = 8
+TITLE_NAME = 9  # characters of a class above an image
 
 
 def pair_figure(
@@ -77,25 +82,28 @@ def pair_figure(
     shape = tuple(pair.query.image.shape)
     grid = PixelGrid.of(shape, IMAGE_INCHES, 1.0 if pixel is None else pixel[0] / pixel[1])
     line = TITLE + max(grid.height, 1.0) + BELOW
-    plot_left = 2 * SIDE + 2 * grid.width + GAP + Y_LABELS
+    cell = max(grid.width, CELL)
+    margin = round((cell - grid.width) / 2 * DOTS_PER_INCH) / DOTS_PER_INCH
+    columns = (SIDE + margin, SIDE + cell + GAP + margin)
+    plot_left = 2 * SIDE + 2 * cell + GAP + Y_LABELS
     keys = KEY_LINE * max(0, -(-(2 + len(panels)) // KEY_COLUMNS) - 1)  # of the bars
     size = (plot_left + PLOT_INCHES + RIGHT, line * (1 + len(panels)) + keys)
     with styled_figure(*size) as figure:
-        query = add_panel(figure, SIDE, TITLE, grid.width, grid.height)
-        place = (SIDE + grid.width + GAP, TITLE, grid.width, grid.height)
+        query = add_panel(figure, columns[0], TITLE, grid.width, grid.height)
         _draw(query, subject, pair.query.image, "query", pair.query_prediction, limits)
         noun = "infill" if pair.infill else "generated"
-        generated = add_panel(figure, *place)
+        generated = add_panel(figure, columns[1], TITLE, grid.width, grid.height)
         _draw(generated, subject, pair.generated, noun, pair.generated_prediction, limits)
         bar_nm = None if pixel is None else draw_scale_bar(query, shape[-1], pixel[1])
-        plot_height = max(grid.height, 1.0) - 0.12
+        plot_height = min(max(grid.height - 0.12, PLOT_HEIGHTS[0]), PLOT_HEIGHTS[1])
         _predictions(add_panel(figure, plot_left, TITLE, PLOT_INCHES, plot_height), subject, panels)
         for number, (explanation, hybrid) in enumerate(panels, start=1):
             top = line * number + keys + TITLE
             name = explanation.attribution.true_name
-            axes = add_panel(figure, SIDE, top, grid.width, grid.height)
-            draw_map(figure, axes, explanation, f"attribution\n{name}")
-            axes = add_panel(figure, SIDE + grid.width + GAP, top, grid.width, grid.height)
+            axes = add_panel(figure, columns[0], top, grid.width, grid.height)
+            title = textwrap.shorten(name, 24, placeholder="…")
+            draw_map(figure, axes, explanation, f"attribution\n{title}")
+            axes = add_panel(figure, columns[1], top, grid.width, grid.height)
             _draw(axes, subject, hybrid.image, "hybrid", hybrid.prediction, limits, name)
             draw_outline(axes, mask_plane(hybrid))
             axes = add_panel(figure, plot_left, top, PLOT_INCHES, plot_height)
@@ -114,8 +122,10 @@ def _draw(
     limits: Limits,
     method: str = "",
 ) -> None:
-    scored = subject.pair.scored_class
-    p = f"p({subject.class_name(scored)}) = {float(prediction[scored]):.2f}"
+    # the class that the curve is about, the same in all titles
+    scored = next(iter(subject.explanations.values())).pair.scored_class
+    class_name = short_name(subject.class_name(scored), TITLE_NAME)
+    p = f"p({class_name}) = {number_text(float(prediction[scored]))}"
     gid = f"{name}-{method}" if method else name
     draw_image(axes, quantize(image, limits), f"{name}\n{p}", gid)
 

@@ -29,10 +29,13 @@ FULL_RANGE: Limits = (0.0, 1.0)
 OUTLINE = "#E69F00"
 QUERY_COLOR, GENERATED_COLOR, HYBRID_COLOR = "#777777", COLORS[4], OUTLINE
 MAX_ENLARGED = 720  # pixels; wider images are not drawn with a whole number of dots for each
+TALLEST = 1.5  # height of a panel, as a multiple of its largest width
 N_COLORS = 255  # odd, so that zero has a color of its own
 BAR_STEPS = (1, 2, 5)
 MAX_CLASSES = 6
+KEY_INCHES = -0.36  # below the axes
 KEY_COLUMNS = 3  # of the names of bars
+MAX_NAME = 12  # characters
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,24 @@ class PixelGrid:
         shape : tuple of int
             Ends with height and width of the image in pixels.
         inches : float
-            Width of a panel; the panel is at most that wide, unless the image has more dots.
+            Width of a panel; it is at most that wide and 1.5 times as high, unless the image has
+            more dots.
         aspect : float
             Height of a pixel divided by its width.
         """
         n_rows, n_columns = shape[-2:]
-        is_whole = n_columns <= MAX_ENLARGED
-        dots = max(1, int(inches * DOTS_PER_INCH / n_columns))
-        width = n_columns * dots / DOTS_PER_INCH if is_whole else MAX_ENLARGED / DOTS_PER_INCH
-        return cls(width, width * n_rows * aspect / n_columns, is_whole and aspect == 1)
+        is_whole = n_columns <= MAX_ENLARGED and n_rows <= MAX_ENLARGED
+        longest = TALLEST * inches * DOTS_PER_INCH
+        dots = min(inches * DOTS_PER_INCH / n_columns, longest / (n_rows * aspect))
+        if is_whole and aspect == 1 and dots >= 1:
+            dots = int(dots)
+        elif is_whole and aspect == 1 and n_rows <= longest:
+            dots = 1
+        else:
+            is_whole = False
+        return cls(
+            n_columns * dots / DOTS_PER_INCH, n_rows * aspect * dots / DOTS_PER_INCH, is_whole
+        )
 
 
 def plane(values: Tensor) -> NDArray[np.float32]:
@@ -100,6 +112,11 @@ def quantize(image: Tensor, limits: Limits = FULL_RANGE) -> NDArray[np.uint8]:
     values = visible_channels(plane(image)).astype(np.float64)
     scaled = np.clip((values - low) / (high - low), 0, 1) * 255
     return np.moveaxis(np.rint(scaled).astype(np.uint8), 0, -1)
+
+
+def short_name(name: str, n_characters: int = MAX_NAME) -> str:
+    """Return a name that fits above an image or beside bars; the legend has the whole one."""
+    return name if len(name) <= n_characters else f"{name[: n_characters - 1].rstrip()}…"
 
 
 def section_text(image: Tensor) -> str:
@@ -325,8 +342,18 @@ def draw_bars(axes: Axes, bars: Sequence[tuple[str, str, Tensor]], classes: Sequ
         places = np.arange(len(classes)) + (number - (len(bars) - 1) / 2) * thickness
         widths = [float(np.nan_to_num(float(prediction[index]))) for index in classes]
         axes.barh(places, widths, thickness * 0.9, color=color, label=label)
-    axes.set_yticks(range(len(classes)), names)
+    axes.set_yticks(range(len(classes)), [short_name(name) for name in names])
     axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5))
     axes.set_xlabel("predicted probability", labelpad=2)
-    axes.legend(frameon=False, fontsize=6.5, loc="upper left", bbox_to_anchor=(-0.26, -0.31),
-                ncols=KEY_COLUMNS, handlelength=1, columnspacing=1, borderaxespad=0)  # fmt: skip
+    figure: Any = axes.figure
+    height = axes.get_position().height * figure.get_size_inches()[1]
+    axes.legend(
+        frameon=False,
+        fontsize=6.5,
+        loc="upper left",
+        bbox_to_anchor=(-0.3, KEY_INCHES / height),
+        ncols=KEY_COLUMNS,
+        handlelength=1,
+        columnspacing=1,
+        borderaxespad=0,
+    )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation, Explanations
@@ -39,12 +41,15 @@ class Subject:
         Hash of the record; empty if there is none.
     label : int or None
         True class of the sample as an index of the classifier.
+    has_settings : bool
+        False if the settings are not recorded, and those of the QuAC library are assumed.
     """
 
     explanations: Explanations
     class_names: tuple[str, ...]
     record_sha256: str = ""
     label: int | None = None
+    has_settings: bool = True
 
     @property
     def pair(self) -> Pair:
@@ -64,6 +69,12 @@ class Subject:
     def class_name(self, index: int) -> str:
         """Return the name of a class."""
         return self.class_names[index] if index < len(self.class_names) else f"class {index}"
+
+    def predicted_text(self, prediction: Tensor) -> str:
+        """Return a phrase with the predicted class, or that it is unknown."""
+        if prediction.isnan().any():
+            return "with an unknown prediction"
+        return f"predicted as {self.class_name(int(prediction.argmax()))}"
 
     def pixel_nm(self) -> tuple[float, float] | None:
         """Return height and width of a pixel in nm; None if one of them is unknown."""
@@ -186,4 +197,4 @@ def _read_subject(
     digest = ""
     if store is not None:
         digest = store.record_sha256(store.key_of(first.sample_id, first.target))
-    return Subject(explanations, names, digest, first.label)
+    return Subject(explanations, names, digest, first.label, report.settings is not None)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from napari_quac import __version__
 from napari_quac.errors import DataError
-from napari_quac.reports.figures.legend import limits_text, settings_text
+from napari_quac.reports.figures.legend import limits_text, subject_settings
 from napari_quac.reports.figures.panels import FULL_RANGE, Limits
 from napari_quac.reports.figures.subject import Subject
 from napari_quac.reports.html.payload import page_payload
@@ -71,7 +71,7 @@ def page_bytes(subjects: Iterable[Subject], title: str = "", limits: Limits = FU
         number = "no sample" if not samples else f"more than {MAX_SAMPLES} samples"
         raise DataError(f"A page cannot show {number}. Choose some by a filter or --top.")
     title = title or f"Explanation of {samples[0].pair.query.id}"
-    notes = [limits_text(limits), settings_text(samples[0].settings)]
+    notes = [limits_text(limits), subject_settings(samples[0])]
     payload = {**page_payload(samples, limits), "notes": notes, "version": __version__}
     style, program = _part("page.css"), _part("page.js")
     policy = (
