@@ -10,9 +10,15 @@ from skimage.measure import label
 
 from napari_quac.data.synthetic import SyntheticShapes
 from napari_quac.errors import DataError
+from napari_quac.notebook import explain_image
 from napari_quac.study.measure import measure_labels
-from napari_quac.study.measure_automatic import ImageChange, measure_before_after
+from napari_quac.study.measure_automatic import (
+    ImageChange,
+    change_of_explanation,
+    measure_before_after,
+)
 from napari_quac.study.measure_compare import compare_classes, compare_states, comparison_table
+from napari_quac.testing import corner_classifier, corner_generator, corner_image
 
 SHAPES = SyntheticShapes(24)
 
@@ -121,3 +127,14 @@ def test_failing_segmentation_names_the_image() -> None:
         measure_before_after(changes(2), lambda image: np.zeros((2, 2), int)).result()
     with pytest.raises(DataError, match="no labels"):
         measure_before_after(changes(2)).result()
+
+
+def test_change_of_an_explanation_is_that_of_query_and_counterfactual() -> None:
+    explanation = explain_image(
+        corner_image(0), corner_classifier(), corner_generator(), target="right", methods=["d-ig"]
+    )["d-ig"]
+    change = change_of_explanation(explanation)
+    assert np.array_equal(change.before, explanation.pair.query.image.numpy())
+    assert np.array_equal(change.after, explanation.counterfactual.image.numpy())
+    before, after = measure_before_after([change], lambda image: label(image > 0.5)).result()
+    assert set(before["image"]) == set(after["image"]) == {change.name}
