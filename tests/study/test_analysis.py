@@ -73,7 +73,7 @@ def test_a_direction_is_found_whatever_side_the_partner_was_on(tmp_path: Path) -
     statements = by_feature(analysis)
     size = statements["size"]
     assert size.estimate.low > 0.8 and size.p_holm < 1e-3 and size.primary
-    assert size.estimate.n_clusters == (24,) and "clusters" in size.test
+    assert size.estimate.n_clusters[0] >= 20 and "clusters" in size.test
     assert statements["count"].p_holm > 0.01
     texture = statements["texture"]
     assert not texture.primary and np.isnan(texture.p_holm)
@@ -82,7 +82,7 @@ def test_a_direction_is_found_whatever_side_the_partner_was_on(tmp_path: Path) -
     assert {s.feature for s in analysis.comparisons} >= {"size", "count"}
     agreement = {(row.feature, row.between, row.estimate.name): row for row in analysis.agreement}
     both = agreement["size", "raters", "percent agreement"].estimate
-    assert 0.7 < both.estimate <= 1 and both.n_clusters == (24,)
+    assert 0.7 < both.estimate <= 1 and both.n_clusters[0] >= 20
     assert any(between == "Ada with repeats" for _, between, _ in agreement)
     assert {s.counts["same"] for s in analysis.controls} == {12}
 
@@ -105,8 +105,10 @@ def test_independent_trials_get_exact_tests(tmp_path: Path) -> None:
 
 
 def test_the_consensus_of_raters() -> None:
-    matrix = np.array([[1, 1, -1, np.nan, 0], [1, -1, 0, np.nan, np.nan], [1, 0, 0, np.nan, 0.0]])
-    np.testing.assert_array_equal(consensus(matrix, "compare"), [1, 0, -1, np.nan, 0])
+    matrix = np.array([[1, 1, -1, np.nan, 0], [1, -1, 0, np.nan, np.nan], [1, 1, 0, np.nan, 0.0]])
+    np.testing.assert_array_equal(consensus(matrix, "compare"), [1, 1, 0, np.nan, 0])
+    halves = np.array([[1.0, 1], [0, -1]])
+    np.testing.assert_array_equal(consensus(halves, "compare"), [np.nan, np.nan])
     tags = np.array([[1, 1, 0, np.nan], [1, 0, 0, np.nan]])
     np.testing.assert_array_equal(consensus(tags, "tag"), [1, np.nan, 0, np.nan])
     np.testing.assert_array_equal(consensus(tags, "measure"), [1, 0.5, 0, np.nan])

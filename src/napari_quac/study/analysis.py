@@ -55,8 +55,8 @@ def analyze_study(study: Study, key: Key, seed: int = 0) -> Analysis:
     Returns
     -------
     Analysis
-        Over one number for each trial, the consensus of the raters: the sign of the sum of their
-        answers, the majority, or the mean of measurements. Trials of the training block, controls
+        Over one number for each trial: the answer of most raters, or the mean of measurements; a
+        trial without a majority is open. Trials of the training block, controls
         and repeats do not enter the statements. Trials of one cluster count as dependent.
 
     Raises
@@ -116,20 +116,29 @@ def answer_matrix(
 
 
 def consensus(matrix: Matrix, kind: str) -> Matrix:
-    """Return one number for each trial from the answers (raters, trials) of all raters.
+    """Return one number for each trial from the answers of all raters.
 
-    The sign of their sum (``compare``), the majority (``tag``, ``classify``; a tie is NaN), or
-    their mean (``measure``); NaN without an answer.
+    Parameters
+    ----------
+    matrix : (raters, trials) ndarray, float64
+        NaN for missing answers.
+    kind : str
+        Of the study.
+
+    Returns
+    -------
+    (trials,) ndarray, float64
+        The answer of more than half of those who answered, NaN without one; for ``measure`` the
+        mean.
     """
-    is_rated = np.isfinite(matrix).any(axis=0)
-    sums, n = np.nansum(matrix, axis=0), np.isfinite(matrix).sum(axis=0)
-    means: Matrix = np.divide(sums, n, out=np.full(len(n), np.nan), where=is_rated)
+    n = np.isfinite(matrix).sum(axis=0)
     if kind == "measure":
+        sums = np.nansum(matrix, axis=0)
+        means: Matrix = np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0)
         return means
-    if kind == "compare":
-        signs: Matrix = np.where(is_rated, np.sign(sums), np.nan)
-        return signs
-    majority: Matrix = np.where(np.isnan(means) | (means == 0.5), np.nan, means > 0.5)
+    majority = np.full(matrix.shape[1], np.nan)
+    for answer in np.unique(matrix[np.isfinite(matrix)]):
+        majority[(matrix == answer).sum(axis=0) > n / 2] = answer
     return majority
 
 
