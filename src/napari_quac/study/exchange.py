@@ -173,7 +173,12 @@ def parse_features(document: Any) -> tuple[Feature, ...]:
             str(entry.get(a, entry.get(b, ""))) for a, b in zip(_STEPS, _OURS, strict=True)
         ]
         features.append(
-            Feature(_clean(entry["name"]), str(entry.get("definition", "")), *sentences)
+            Feature(
+                _clean(entry["name"]),
+                str(entry.get("definition", "")),
+                *sentences,
+                quantity=str(entry.get("quantity", "")),
+            )  # fmt: skip
         )
     return tuple(features)
 
