@@ -177,8 +177,8 @@ def parse_features(document: Any) -> tuple[Feature, ...]:
                 _clean(entry["name"]),
                 str(entry.get("definition", "")),
                 *sentences,
-                quantity=str(entry.get("quantity", "")),
-            )  # fmt: skip
+                str(entry.get("quantity", "")),
+            )
         )
     return tuple(features)
 

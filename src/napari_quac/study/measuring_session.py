@@ -17,6 +17,7 @@ from napari_quac.errors import DataError
 from napari_quac.study.answers import AnswerValue
 from napari_quac.study.measure import (
     Mark,
+    Pooling,
     Quantity,
     amount_per_image,
     measure_labels,
@@ -159,7 +160,7 @@ class MeasuringSession(RatingSession):
             amount = 0.0 if quantity == "count" else float("nan")
             return Measurement(quantity, amount, "", 0)
         table = pd.concat(tables) if len(tables) > 1 else tables[0]
-        pooling = "sum" if quantity == "count" else "mean"
+        pooling: Pooling = "sum" if quantity == "count" else "mean"
         amount = amount_per_image(table, quantity, pooling)["image"]
         n_marks = int(amount_per_image(table, "count", "sum")["image"])
         return Measurement(quantity, amount, quantity_unit(table, quantity), n_marks)
