@@ -128,7 +128,7 @@ def test_points_lines_and_areas_are_measured_in_nm(dock: MeasuringDock, folder: 
         press(dock, corner)
     click_button(dock, "measuring_save")
     saved = lines(folder)
-    assert [line["answer"] for line in saved][0] == 3
+    assert saved[0]["answer"] == 3
     assert saved[1]["answer"] == pytest.approx(30 * PIXEL, rel=0.03)
     assert saved[2]["answer"] == pytest.approx((20 * PIXEL) ** 2, rel=0.06)
     assert saved[1]["view"]["unit"] == "nm" and saved[2]["view"]["unit"] == "nm²"

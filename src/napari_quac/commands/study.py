@@ -126,7 +126,7 @@ def draft_study(options: argparse.Namespace) -> None:
         If the plan is impossible or the source cannot be read.
     """
     from napari_quac.study.exchange import read_features
-    from napari_quac.study.features import preset
+    from napari_quac.study.features import class_feature, preset
     from napari_quac.study.protocol import Protocol, Sampling
     from napari_quac.study.sealing import draft_study as draft
 
@@ -135,7 +135,7 @@ def draft_study(options: argparse.Namespace) -> None:
     if options.features is not None:
         features = read_features(options.features)
     elif options.preset is None and options.kind == "classify":
-        features = read_class_feature(options.origin)
+        features = class_feature(options.origin)
     else:
         features = preset(options.preset or "drosophila-synapse")
     protocol = Protocol(
@@ -174,14 +174,6 @@ def draft_study(options: argparse.Namespace) -> None:
         [f"Draft written to '{study.folder}'. Check protocol.json, then seal it."],
         options,
     )
-
-
-def read_class_feature(origin: bool) -> Any:
-    """Return the only feature of ``classify``."""
-    from napari_quac.study.features import Feature
-
-    text = "Is this an original or a generated image?" if origin else "Class of the image."
-    return (Feature("origin" if origin else "class", text),)
 
 
 def seal_study(options: argparse.Namespace) -> None:

@@ -151,6 +151,12 @@ def preset(name: str) -> tuple[Feature, ...]:
     return PRESETS[name]
 
 
+def class_feature(origin: bool) -> tuple[Feature, ...]:
+    """Return the only feature of ``classify``: the class, or original or generated."""
+    text = "Is this an original or a generated image?" if origin else "Class of the image."
+    return (Feature("origin" if origin else "class", text),)
+
+
 def check_features(features: tuple[Feature, ...]) -> None:
     """Check that there are features, with different names.
 
