@@ -1,0 +1,1 @@
+"""Statistics of ratings and measurements, as functions of arrays; see the modules."""
