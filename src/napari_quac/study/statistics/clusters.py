@@ -30,9 +30,9 @@ from napari_quac.study.statistics.resampling import Codes, bootstrap_weights, cl
 
 Clusters = Sequence[Any] | NDArray[Any]
 FEW_CLUSTERS = 20
-# With the rarer answer in fewer clusters, nothing tells how similar answers within a cluster are:
-# at a prevalence of 5 % and an intra-class correlation of 0.6, intervals of 40 clusters covered 91 %
-# without this limit, 96 % with a limit of 3, and 97 % with 5.
+# With the rarer answer in fewer clusters, nothing tells how similar answers within a cluster are.
+# At a prevalence of 5 % and an intra-class correlation of 0.6, intervals of 40 clusters covered
+# 91 % without this limit, 96 % with a limit of 3, and 97 % with 5.
 FEW_WITH_ANSWER = 5
 N_RESAMPLES = 2000  # a standard error needs fewer than the tails of a percentile interval
 
