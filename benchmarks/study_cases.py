@@ -305,7 +305,9 @@ def studentized_bootstrap(x: np.ndarray, owners: np.ndarray, rng: Random, truth:
     draws = rng.integers(len(sums), size=(RESAMPLES, len(sums)))
     mean, error = fit(sums, sizes)
     means, errors = fit(sums[draws], sizes[draws])
-    roots = ((means - mean) / errors)[errors > 0]
+    if not errors.any():
+        return Outcome(False, True)
+    roots = (means - mean)[errors > 0] / errors[errors > 0]
     upper, lower = np.quantile(roots, (0.975, 0.025))
     covers = bool(mean - upper * error <= truth <= mean - lower * error)
     return Outcome(covers, not covers)
@@ -346,7 +348,7 @@ def cluster_cases() -> Iterator[Case]:
             return outcome(estimate, 0.0, estimate.p_value)
 
         yield Case("clusters", "mean of clusters", size, mean)
-        for p in (0.1, 0.3, 0.5):
+        for p in (0.05, 0.1, 0.3, 0.5):
 
             def flags(
                 rng: Random, g: int = n_clusters, icc: float = correlation, p: float = p

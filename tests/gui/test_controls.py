@@ -161,7 +161,8 @@ def test_every_documented_name_exists_once(dock: QuacDock, project: Path, tmp_pa
     dock.choices.generator = ReadyNetwork(RenamedGenerator(("left", "top")))
     wait(lambda: dock.results.class_match and not dock.results.class_match.is_answered)
     moments.append(control_names(dock))
-    for pattern in named(project):
+    of_dock = {name for name in named(project) if not name.startswith("rating_")}  # see gui/rating
+    for pattern in of_dock:
         matches = [[name for name in names if fnmatch(name, pattern)] for names in moments]
         assert any(matches), f"'{pattern}' is documented, but there is no such control"
         for names in matches:

@@ -154,14 +154,14 @@ class RatingSession:
         DataError
             If they cannot be read.
         """
-        position = self.position
+        position, paired = self.position, self.study.protocol.paired
         present = self._images.get(position)
         if present is None:
-            present = read_images(self.study.folder, position)
+            present = read_images(self.study.folder, position, paired)
         self._images = {position: present}
         if position + 1 < len(self.trials):
             with suppress(DataError):  # reported when its turn comes
-                self._images[position + 1] = read_images(self.study.folder, position + 1)
+                self._images[position + 1] = read_images(self.study.folder, position + 1, paired)
         return present
 
     def answer_at(self, number: int) -> AnswerValue:

@@ -146,3 +146,18 @@ def test_single_rater_is_refused() -> None:
 def test_same_seed_gives_the_same_interval() -> None:
     first, again = (krippendorff_alpha(FOUR_RATERS, "ordinal", QUICK) for _ in range(2))
     assert first == again
+
+
+def test_perfect_agreement_has_a_warning() -> None:
+    ac1 = gwet_ac([[0, 1, 0, 0], [0, 1, 0, 0]], resampling=QUICK)
+    assert (ac1.low, ac1.estimate, ac1.high) == (1, 1, 1)
+    assert "no width" in ac1.warning
+
+
+def test_interval_contains_the_coefficient_and_stays_below_one() -> None:
+    rng = np.random.default_rng(2)
+    first = rng.integers(0, 2, 60)
+    ratings = [first, np.where(rng.random(60) < 0.05, 1 - first, first)]
+    for coefficient in (percent_agreement, fleiss_kappa, gwet_ac, krippendorff_alpha):
+        estimate = coefficient(ratings)
+        assert 0.6 < estimate.low < estimate.estimate < estimate.high <= 1

@@ -6,12 +6,14 @@ bootstrap of items, or of clusters of items, is then one product of weights and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from napari_quac.errors import DataError
 from napari_quac.study.statistics.estimate import Estimate, Numbers, check_level
@@ -79,7 +81,7 @@ def percent_agreement(ratings: Ratings, resampling: Resampling = ITEMS) -> Estim
     counts, _ = _counts(ratings)
     pairs = _pair_terms(counts, np.eye(counts.shape[1]))
     return _estimate(
-        "percent agreement", counts, pairs, lambda s: s[..., 0] / s[..., 1], resampling
+        "percent agreement", counts, pairs, lambda s: s[..., 0] / s[..., 1], resampling, True
     )
 
 
@@ -211,7 +213,8 @@ def gwet_ac(
         return _above_chance(observed, chance)
 
     name = "Gwet AC1" if weights == "none" else f"Gwet AC2, {weights} weights"
-    return _estimate(name, counts, _prevalence_terms(counts, credit), coefficient, resampling)
+    terms = _prevalence_terms(counts, credit)
+    return _estimate(name, counts, terms, coefficient, resampling, stable_chance=True)
 
 
 def krippendorff_alpha(
@@ -362,8 +365,12 @@ def _estimate(
     terms: Numbers,
     coefficient: Callable[[Numbers], Numbers],
     resampling: Resampling,
+    stable_chance: bool = False,
 ) -> Estimate:
-    """Return a coefficient of sums of terms (N, M) with its bootstrap interval."""
+    """Return a coefficient of sums of terms (N, M) with its bootstrap interval.
+
+    ``stable_chance`` marks coefficients whose agreement by chance hardly varies between samples.
+    """
     level = resampling.level
     check_level(level)
     n = int((counts.sum(axis=1) > 1).sum())
@@ -392,9 +399,18 @@ def _estimate(
     if not np.isfinite(replicates).all() and np.isfinite(estimate):
         share = 100 * float((~np.isfinite(replicates)).mean())
         warnings.append(f"Undefined in {share:.1f} % of the resamples, which were left out.")
-    left_out = coefficient(terms.sum(axis=0) - terms)
-    left_out = left_out[np.isfinite(left_out)]
-    low, high = bca_interval(estimate, replicates, [left_out], level)
+    if estimate == 1:
+        warnings.append("All ratings agree; the interval has no width.")
+    # Chosen by benchmarks/study_coverage.py, with 40 items: the BCa interval of AC2 covered 92.6 %,
+    # that on the scale of z of Fleiss' κ of a rare feature 92.4 %; each holds for the others.
+    if stable_chance:
+        low, high = _z_interval(estimate, replicates, len(terms), level)
+        procedure = "Fisher's z, Student's t"
+    else:
+        left_out = coefficient(terms.sum(axis=0) - terms)
+        left_out = left_out[np.isfinite(left_out)]
+        low, high = bca_interval(estimate, replicates, [left_out], level)
+        procedure = "BCa"
     unit = "clusters" if n_clusters else "items"
     return Estimate(
         name,
@@ -403,7 +419,24 @@ def _estimate(
         high,
         level,
         (n,),
-        f"BCa bootstrap of {unit}, {resampling.n_resamples} resamples",
+        f"{procedure} bootstrap of {unit}, {resampling.n_resamples} resamples",
         n_clusters,
         warning=" ".join(warnings),
     )
+
+
+def _z_interval(estimate: float, replicates: Numbers, n: int, level: float) -> tuple[float, float]:
+    """Return the interval with the standard error of the replicates, on the scale of Fisher's z.
+
+    On that scale the error hardly depends on the coefficient, and the ends stay below 1.
+    """
+    replicates = replicates[np.isfinite(replicates)]
+    if n < 2 or len(replicates) < 2 or not np.isfinite(estimate):
+        return float("nan"), float("nan")
+    if abs(estimate) == 1:
+        return estimate, estimate
+    # resamples of n items vary like n − 1
+    error = float(replicates.std()) * math.sqrt(n / (n - 1))
+    half = float(t.ppf((1 + level) / 2, n - 1)) * error / (1 - estimate**2)
+    center = math.atanh(estimate)
+    return math.tanh(center - half), math.tanh(center + half)

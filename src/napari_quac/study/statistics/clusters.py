@@ -30,6 +30,10 @@ from napari_quac.study.statistics.resampling import Codes, bootstrap_weights, cl
 
 Clusters = Sequence[Any] | NDArray[Any]
 FEW_CLUSTERS = 20
+# With the rarer answer in fewer clusters, nothing tells how similar answers within a cluster are.
+# At a prevalence of 5 % and an intra-class correlation of 0.6, intervals of 40 clusters covered
+# 91 % without this limit, 96 % with a limit of 3, and 97 % with 5.
+FEW_WITH_ANSWER = 5
 N_RESAMPLES = 2000  # a standard error needs fewer than the tails of a percentile interval
 
 
@@ -115,9 +119,9 @@ def cluster_share(
     Notes
     -----
     Wilson's interval with the number of independent observations that have the same standard error,
-    and Student's t. The jackknife over clusters estimates that error. It counts at most as many
-    observations as there are, and as many as clusters where all answers are equal: then nothing
-    tells how similar they are within a cluster.
+    and Student's t. The jackknife over clusters estimates that error. At most as many observations
+    count as there are, and at most as many as clusters if fewer than five of them contain the rarer
+    answer.
 
     References
     ----------
@@ -128,9 +132,12 @@ def cluster_share(
     x, codes, n_clusters = _clustered(flags, clusters)
     x = (x > 0).astype(np.float64)
     share, error = _jackknife_mean(x, codes, n_clusters)
-    effective = float(n_clusters)
-    if 0 < share < 1:
-        effective = float(min(len(x), share * (1 - share) / error**2)) if error > 0 else len(x)
+    effective = float(len(x))
+    if error > 0:
+        effective = min(effective, share * (1 - share) / error**2)
+    rarer = x > 0 if share < 0.5 else x == 0
+    if len(np.unique(codes[rarer])) < FEW_WITH_ANSWER:
+        effective = min(effective, float(n_clusters))
     quantile = float(t.ppf((1 + level) / 2, n_clusters - 1))
     low, high = score_interval(share, effective, quantile)
     p_value = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from napari_quac.errors import DataError
 from napari_quac.study.statistics.estimate import Numbers
@@ -89,6 +89,15 @@ def bootstrap_statistic(
     return np.concatenate(blocks)
 
 
+def small_sample_quantile(sizes: Sequence[int], level: float) -> float:
+    """Return the normal quantile, widened for resamples of groups of these sizes."""
+    freedom = sum(size - 1 for size in sizes)
+    fewest = min(sizes, default=2)
+    if freedom < 1 or fewest < 2:
+        return float(norm.ppf((1 + level) / 2))
+    return float(np.sqrt(fewest / (fewest - 1)) * t.ppf((1 + level) / 2, freedom))
+
+
 def percentile_interval(replicates: Numbers, level: float) -> tuple[float, float]:
     """Return the percentile interval of the finite replicates, NaN without any."""
     replicates = replicates[np.isfinite(replicates)]
@@ -101,7 +110,7 @@ def percentile_interval(replicates: Numbers, level: float) -> tuple[float, float
 def bca_interval(
     estimate: float, replicates: Numbers, jackknives: Sequence[Numbers], level: float
 ) -> tuple[float, float]:
-    """Return the bias-corrected and accelerated bootstrap interval.
+    """Return the bias-corrected and accelerated bootstrap interval, widened for small samples.
 
     Parameters
     ----------
@@ -119,10 +128,18 @@ def bca_interval(
     low, high : float
         The percentile interval where the acceleration is undefined, NaN without a replicate.
 
+    Notes
+    -----
+    Resamples of n observations vary like n − 1, and normal quantiles ignore that the spread is
+    estimated. Without Hesterberg's correction of both, intervals of 95 % for a mean difference of
+    20 + 20 or 30 + 30 skewed numbers covered it in 91 to 94 % of simulated studies, those of κ
+    and α of items in 20 clusters in 93 to 94 % (``benchmarks/study_coverage.py``).
+
     References
     ----------
     .. [1] Efron, "Better bootstrap confidence intervals", 1987. The acceleration of several groups
        is that of Efron and Tibshirani, "An introduction to the bootstrap", 1993, eq. 15.36.
+    .. [2] Hesterberg, "What teachers should know about the bootstrap", 2015; expanded intervals.
     """
     replicates = replicates[np.isfinite(replicates)]
     if not len(replicates) or not np.isfinite(estimate):
@@ -135,11 +152,12 @@ def bca_interval(
         influence = (n - 1) * (estimates.mean() - estimates)
         cubes += float((influence**3).sum()) / n**3
         squares += float((influence**2).sum()) / n**2
+    tails = small_sample_quantile([len(estimates) for estimates in jackknives], level)
     if not 0 < share < 1 or not np.isfinite(cubes) or squares <= 0:
-        return percentile_interval(replicates, level)
+        return percentile_interval(replicates, 2 * float(norm.cdf(tails)) - 1)
     acceleration = cubes / (6 * squares**1.5)
     bias = norm.ppf(share)
-    tails = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    tails = bias + np.array([-tails, tails])
     quantiles = norm.cdf(bias + tails / (1 - acceleration * tails))
     low, high = np.quantile(replicates, quantiles)
     return float(low), float(high)
