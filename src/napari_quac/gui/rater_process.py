@@ -11,6 +11,8 @@ from qtpy.QtCore import QProcess
 from napari_quac.errors import DataError
 
 PREFIX = "napari-quac: "
+STOPPED = f"{PREFIX}stopped"
+"""Beginning of the line of a process that a signal ended."""
 MAX_BYTES = 100_000
 
 
@@ -57,6 +59,7 @@ class RaterProcess:
         except OSError:
             return ""
         lines = [line for line in text.splitlines() if line.startswith(PREFIX)]
+        lines = [line for line in lines if not line.startswith(STOPPED)]
         if not lines:
             return ""
         self._errors = None

@@ -22,7 +22,7 @@ def run_until_closed() -> None:
     import napari
 
     timer = QTimer()
-    connect(timer.objectName, timer.timeout)  # Python handles signals only between its own calls
+    connect(lambda: None, timer.timeout)  # Python handles signals only while it runs its own code
     timer.start(SIGNAL_MS)
     with interruption.calling(QApplication.quit):
         napari.run()

@@ -78,6 +78,12 @@ def draft_study(folder: str | Path, protocol: Protocol, sampling: Sampling) -> S
     for name in (name for pair in sampling.class_pairs for name in pair):
         if name not in source.classes:
             raise unknown_name("class", name, list(source.classes))
+    sources = sorted({candidate.source for candidate in source.candidates})
+    if protocol.kind == "measure" and len(sources) != 2:
+        raise DataError(
+            f"Measurements compare two classes; these images have {len(sources)} "
+            f"({', '.join(sources)}). Choose two of them (--pair)."
+        )
     paired = source.paired and protocol.kind in ("tag", "compare")
     if sampling.origin and not (source.paired and protocol.kind == "classify"):
         raise DataError("The question for the origin needs explanations and the kind 'classify'.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from napari_quac.gui.widgets import (
     fill_menu,
     line_edit,
     menu,
-    narrow,
     spin_box,
 )
 from napari_quac.live.rating_study import RatingStudy, StudyInput
@@ -48,11 +48,12 @@ class FeatureList(QListWidget):
     def __init__(self) -> None:
         super().__init__()
         prepare(self, "study_features")
+        self.setSpacing(1)
 
     def sizeHint(self) -> QSize:
         """Return the height of the rows, up to a limit."""
         n_rows = max(1, min(self.count(), MAX_ROWS))
-        return QSize(240, n_rows * max(self.sizeHintForRow(0), 18) + 6)
+        return QSize(240, n_rows * (max(self.sizeHintForRow(0), 18) + 2) + 6)
 
     def minimumSizeHint(self) -> QSize:
         """Return a width that fits any dock."""
@@ -94,7 +95,6 @@ class StudyForm(QWidget):
         self.kind = menu("study_kind", entries=KINDS)
         self.preset = menu("study_preset", entries=PRESETS, n_characters=10)
         self.file_button = button("File…", "study_features_choose", clicked=self._on_file)
-        narrow(self.file_button)
         self.list = FeatureList()
         self.classes = menu("study_classes", n_characters=10)
         self.number = spin_box("study_number", 1, 10_000, 20)
@@ -131,7 +131,7 @@ class StudyForm(QWidget):
             self.feature_row,
             self.size_row,
             labeled_row("Classes", self.classes),
-            labeled_row("Per stratum", self.number),
+            labeled_row("Number", self.number),
             labeled_row("Raters", self.raters),
             self.more_button,
             more,
@@ -239,9 +239,9 @@ def class_entries(
 ) -> dict[tuple[tuple[str, str], ...] | None, str]:
     """Return the entries of the menu of classes; single images are chosen by two classes."""
     entries: dict[tuple[tuple[str, str], ...] | None, str] = {None: "All"}
-    for source, target in pairs:
-        if not is_single:
-            entries[((source, target),)] = f"{source} → {target}"
-        elif (target, source) in pairs and source < target:
-            entries[((source, target), (target, source))] = f"{source} and {target}"
+    if not is_single:
+        return entries | {(pair,): f"{pair[0]} → {pair[1]}" for pair in pairs}
+    sources = sorted({source for source, _ in pairs})
+    for two in combinations(sources, 2):
+        entries[tuple(pair for pair in pairs if pair[0] in two)] = f"{two[0]} and {two[1]}"
     return entries

@@ -18,8 +18,8 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.rater_process import RaterProcess
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.slots import slots
-from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, column, connect, fill_menu, flow, menu
+from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import button, column, connect, fill_menu, flow, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -98,7 +98,9 @@ class StudyPanel(Section):
         prepare(self.progress, "study_progress")
         self.progress.setTextVisible(False)
         self.state = WrappedLabel("", "study_state")
-        self.key = WrappedLabel("", "study_key", "warning")
+        self.key = WrappedLabel("", "study_key")
+        set_tone(self.key, "warning")
+        self.notes = WrappedLabel("", "study_notes", "muted")
         self.rater = menu("study_rater", n_characters=10)
         self.rate_button = button("Rate", "study_rate_button", clicked=self._on_rate)
         self.raters = NumberTable("study_raters_table", ("rater", "complete", "trials"), 0, 8, 16)
@@ -117,8 +119,9 @@ class StudyPanel(Section):
         )  # fmt: skip
         self.add(
             self.folder, self.form,
-            flow(self.draft_button, self.seal_button, self.cancel_button, self.new_button),
-            self.progress, self.state, self.key, self.running, self.card, self.line, self.results,
+            flow(self.draft_button, self.seal_button, self.cancel_button), self.progress,
+            self.state, self.key, self.notes, self.running, self.card, self.line, self.results,
+            row(self.new_button, None),
         )  # fmt: skip
 
     def _on_folded(self, is_open: bool) -> None:
@@ -232,7 +235,7 @@ class StudyPanel(Section):
         error = self.process.take_error()
         if error:
             self._say(error, "bad")
-        if self.work.current.state in RATABLE:
+        if self.work.current.state not in ("", "draft"):
             self.work.count()
 
     def _say(self, text: str, tone: str = "") -> None:
@@ -262,19 +265,20 @@ class StudyPanel(Section):
 
     def _show_key(self, current: StudyState) -> None:
         self.key.setVisible(current.state not in ("", "draft", "unblinded"))
+        self.notes.setVisible(self.key.isVisibleTo(self) and bool(current.notes))
         if current.study is None or not self.key.isVisibleTo(self):
             return
         from napari_quac.study.key import default_key_path
 
         path = current.key_path or default_key_path(current.study.folder)
-        notes = " ".join(current.notes)
         self.key.setText(
             f"The key is '{path}'. Keep it away from raters: move it where they cannot read it, "
-            f"and back to unblind. {notes}".strip()
+            "and back to unblind."
         )
+        self.notes.setText("\n".join(current.notes))
 
     def _show_raters(self, current: StudyState) -> None:
-        names = [row.rater for row in current.progress]
+        names = [counts.rater for counts in current.progress]
         fill_menu(self.rater, {name: name for name in names})
         self.raters.clear()
         for counts in current.progress:
