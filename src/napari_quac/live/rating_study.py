@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ class StudyInput:
         seed = self.seed.strip()
         if seed and not seed.isdecimal():
             raise DataError(f"The seed '{seed}' is no whole number. Leave it empty to draw one.")
-        return Sampling(
+        sampling = Sampling(
             source=view.folder.absolute(),
             class_pairs=self.class_pairs,
             n_per_stratum=self.n_per_stratum,
@@ -104,8 +104,8 @@ class StudyInput:
             cluster=self.cluster.strip(),
             sample_ids=view.sample_ids,
             filter_text=view.filter_text,
-            **({"seed": int(seed)} if seed else {}),
         )
+        return replace(sampling, seed=int(seed)) if seed else sampling
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class StudyPanel(Section):
         self.work = RatingStudy(choices, results, controller)
         self.process = RaterProcess()
         self._asked: Question = ""
-        self._error_until = 0.0
+        self._last_state = ""
         self._build()
         self._timer = QTimer(self)
         self._timer.setInterval(COUNT_MS)
@@ -261,6 +261,10 @@ class StudyPanel(Section):
         self.unblind_button.setVisible(state == "ended")
         self.results.show_analysis(current.analysis)
         self.set_summary(state)
+        if state != self._last_state:  # a note about the previous step is obsolete
+            self._last_state = state
+            if self.line.tone != "bad":
+                self._say("")
         self._show_running()
 
     def _show_key(self, current: StudyState) -> None:

@@ -16,7 +16,7 @@ from napari_quac.gui.widgets import button, column, row
 if TYPE_CHECKING:
     from napari_quac.study.statements import Analysis, Statement
 
-COLUMNS = ("feature", "estimate", "95% interval", "p")
+COLUMNS = ("feature", "estimate", "interval", "p")
 TEXT_HEIGHT = 220
 
 
@@ -65,7 +65,8 @@ class StudyResults(QWidget):
                 item.setToolTip(number, statement.sentence().replace("**", ""))
             self.table.addTopLevelItem(item)
         self.table.updateGeometry()
-        self.text.setMarkdown(analysis.text())
+        _, _, text = analysis.text().partition("\n")  # without its title
+        self.text.setMarkdown(text.replace("\n## ", "\n#### "))
 
 
 def _cells(statement: Statement) -> tuple[str, ...]:
@@ -75,7 +76,8 @@ def _cells(statement: Statement) -> tuple[str, ...]:
     corrected = statement.p_holm if math.isfinite(statement.p_holm) else statement.p_fdr
     p_value = corrected if math.isfinite(corrected) else statement.p_value
     star = "★ " if statement.primary else ""
-    return f"{star}{statement.feature}", numbers[0], f"{numbers[1]} to {numbers[2]}", _p(p_value)
+    interval = "–".join(numbers[1:]) if math.isfinite(estimate.low) else "–"
+    return f"{star}{statement.feature}", numbers[0], interval, _p(p_value)
 
 
 def _number(number: float, digits: int) -> str:
