@@ -39,7 +39,7 @@ FIELDS = (QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 SET_LATER = {
     *(
         f"{role}_card_{answer}"
-        for role in ("consent", "classifier", "generator")
+        for role in ("consent", "classifier", "generator", "study")
         for answer in ("yes", "no")
     ),
     *(f"preprocessing_{number}" for number in range(5)),

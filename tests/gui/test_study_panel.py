@@ -69,10 +69,10 @@ def fill(dock: QuacDock, folder: Path, primary: str = "clear vesicle size") -> N
     form.raters.clear()
     QTest.keyClicks(form.raters, "Ann: 8 years of EM; Bob")
     form.number.setValue(2)
-    for row in range(form.list.count()):
-        item = form.list.item(row)
-        if item.text() == primary:
-            item.setCheckState(Qt.CheckState.Checked)
+    for row in range(form.list.topLevelItemCount()):
+        item = form.list.topLevelItem(row)
+        if item.text(0) == primary:
+            item.setCheckState(0, Qt.CheckState.Checked)
 
 
 def draft_and_seal(dock: QuacDock, folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QFileDialog, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.section import labeled_row
@@ -42,18 +42,20 @@ MAX_ROWS = 6
 EMPTY = "Explain samples into a folder (Explain these…) or open explanations to draft a study."
 
 
-class FeatureList(QListWidget):
+class FeatureList(QTreeWidget):
     """Features of the study; those that are checked are primary."""
 
     def __init__(self) -> None:
         super().__init__()
         prepare(self, "study_features")
-        self.setSpacing(1)
+        self.setHeaderHidden(True)
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
 
     def sizeHint(self) -> QSize:
         """Return the height of the rows, up to a limit."""
-        n_rows = max(1, min(self.count(), MAX_ROWS))
-        return QSize(240, n_rows * (max(self.sizeHintForRow(0), 18) + 2) + 6)
+        n_rows = max(1, min(self.topLevelItemCount(), MAX_ROWS))
+        return QSize(240, n_rows * max(self.sizeHintForRow(0), 18) + 6)
 
     def minimumSizeHint(self) -> QSize:
         """Return a width that fits any dock."""
@@ -63,18 +65,18 @@ class FeatureList(QListWidget):
         """Replace the features."""
         self.clear()
         for feature in features:
-            item = QListWidgetItem(feature.name)
-            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            row = QTreeWidgetItem([feature.name])
+            row.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
             is_primary = feature.name in primary
-            item.setCheckState(Qt.CheckState.Checked if is_primary else Qt.CheckState.Unchecked)
-            item.setToolTip(plain(feature.definition))
-            self.addItem(item)
+            row.setCheckState(0, Qt.CheckState.Checked if is_primary else Qt.CheckState.Unchecked)
+            row.setToolTip(0, plain(feature.definition))
+            self.addTopLevelItem(row)
         self.updateGeometry()
 
     def primary(self) -> tuple[str, ...]:
         """Return the names of the checked features."""
-        items = (self.item(row) for row in range(self.count()))
-        return tuple(i.text() for i in items if i.checkState() == Qt.CheckState.Checked)
+        rows = (self.topLevelItem(number) for number in range(self.topLevelItemCount()))
+        return tuple(r.text(0) for r in rows if r.checkState(0) == Qt.CheckState.Checked)
 
 
 @slots

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Signal
@@ -66,7 +68,15 @@ class StudyResults(QWidget):
             self.table.addTopLevelItem(item)
         self.table.updateGeometry()
         _, _, text = analysis.text().partition("\n")  # without its title
-        self.text.setMarkdown(text.replace("\n## ", "\n#### "))
+        self.text.setHtml("".join(map(_as_html, filter(None, text.splitlines()))))
+
+
+def _as_html(line: str) -> str:
+    """Return a line of the statements as HTML; names that look like markup stay as they are."""
+    text = re.sub(
+        r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(line.removeprefix("## ").removeprefix("- "))
+    )
+    return f"<h4>{text}</h4>" if line.startswith("## ") else f"<p>{text}</p>"
 
 
 def _cells(statement: Statement) -> tuple[str, ...]:
