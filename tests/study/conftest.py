@@ -6,7 +6,7 @@ import pytest
 
 from napari_quac.study.sealing import SealedStudy
 
-from .studies_for_tests import sealed_study, write_store
+from .studies_for_tests import copy_study, sealed_study, write_store
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,12 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sealed_once(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> SealedStudy:
+    """A sealed study, to copy."""
+    return sealed_study(tmp_path_factory.mktemp("sealed"), pairs)
+
+
 @pytest.fixture
-def sealed(tmp_path: Path, pairs: Path) -> SealedStudy:
-    return sealed_study(tmp_path, pairs)
+def sealed(tmp_path: Path, sealed_once: SealedStudy) -> SealedStudy:
+    return copy_study(sealed_once, tmp_path)

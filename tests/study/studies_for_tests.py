@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
 from napari_quac.study.features import Feature
-from napari_quac.study.folder import Study
+from napari_quac.study.folder import Study, open_study
 from napari_quac.study.protocol import Protocol, Rater, Sampling
 from napari_quac.study.sealing import SealedStudy, draft_study, seal_study
 
@@ -102,4 +103,8 @@ def sealed_study(folder: Path, source: Path, **changes: Any) -> SealedStudy:
     return seal_study(study, "Leader")
 
 
-__all__ = ["ANN", "BOB", "CLASSES", "FEATURES", "sealed_study", "write_store"]
+def copy_study(sealed: SealedStudy, folder: Path) -> SealedStudy:
+    """Copy a sealed study and its key into another folder."""
+    shutil.copytree(sealed.study.folder, folder / "study")
+    shutil.copy2(sealed.key_path, folder / "study-key.json")
+    return SealedStudy(open_study(folder / "study"), folder / "study-key.json", sealed.notes)

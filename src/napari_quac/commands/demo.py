@@ -114,7 +114,8 @@ def _show_window(picture: Path | None) -> None:
         return
     import napari
 
-    from napari_quac.gui.demo import open_demo, run_until_closed
+    from napari_quac.gui.demo import open_demo
+    from napari_quac.gui.running import run_until_closed
 
     open_demo(napari.Viewer(title="napari-quac: example"))
     run_until_closed()

@@ -1,4 +1,4 @@
-"""``napari-quac study``: draft, seal, rate, check, end, unblind and export a rating study."""
+"""``napari-quac study``: draft, seal, rate, check, end, unblind, analyze and export a study."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ DRAFT_OPTIONS = """
     --seed N                   seed of selection, order and sides (default: drawn, so that raters
                                cannot guess it)
     --image-range LO HI        values of the images of a folder that are black and white
+    --pixel-size NM ...        for 'measure': pixel size in nm, one number or one for each axis
     """
 KEY_OPTION = "--key FILE  the key (default: FOLDER-key.json beside the folder)"
 WHO_OPTION = "--who NAME  your name, for the log (default: the name of your account)"
@@ -85,6 +86,12 @@ def add_parser(commands: Any) -> None:
     unblind = _add_step(steps, unblind_study, "unblind", "join answers and key; this is final")
     shared.add_options(unblind, KEY_OPTION)
     shared.add_options(unblind, WHO_OPTION)
+    statements = _add_step(
+        steps, analyze_study, "analyze", "test the features of an unblinded study"
+    )
+    shared.add_options(statements, KEY_OPTION)
+    shared.add_options(statements, "--csv FILE  table of all numbers (default: in export/)")
+    shared.add_options(statements, "--seed N  seed of the bootstrap intervals [default: 0]")
     export = _add_step(steps, export_study, "export", "write the ratings of an ended study")
     shared.add_options(export, KEY_OPTION)
     forms = "--form csv|funke|web  csv, or the form of FunkeAnnotation or the web app "
@@ -119,7 +126,7 @@ def draft_study(options: argparse.Namespace) -> None:
         If the plan is impossible or the source cannot be read.
     """
     from napari_quac.study.exchange import read_features
-    from napari_quac.study.features import preset
+    from napari_quac.study.features import class_feature, preset
     from napari_quac.study.protocol import Protocol, Sampling
     from napari_quac.study.sealing import draft_study as draft
 
@@ -128,7 +135,7 @@ def draft_study(options: argparse.Namespace) -> None:
     if options.features is not None:
         features = read_features(options.features)
     elif options.preset is None and options.kind == "classify":
-        features = read_class_feature(options.origin)
+        features = class_feature(options.origin)
     else:
         features = preset(options.preset or "drosophila-synapse")
     protocol = Protocol(
@@ -143,6 +150,7 @@ def draft_study(options: argparse.Namespace) -> None:
         control_share=options.controls,
         repeat_share=options.repeats,
         n_training=options.training,
+        pixel_size=tuple(options.pixel_size or ()),
     )
     for pair in options.pair:
         if len(pair) != 2:
@@ -166,14 +174,6 @@ def draft_study(options: argparse.Namespace) -> None:
         [f"Draft written to '{study.folder}'. Check protocol.json, then seal it."],
         options,
     )
-
-
-def read_class_feature(origin: bool) -> Any:
-    """Return the only feature of ``classify``."""
-    from napari_quac.study.features import Feature
-
-    text = "Is this an original or a generated image?" if origin else "Class of the image."
-    return (Feature("origin" if origin else "class", text),)
 
 
 def seal_study(options: argparse.Namespace) -> None:
@@ -202,13 +202,20 @@ def seal_study(options: argparse.Namespace) -> None:
 
 
 def rate_study(options: argparse.Namespace) -> None:
-    """Open the rating window; this process never reads the key.
+    """Open the rating window, or the measuring window; this process never reads the key.
 
     Raises
     ------
     DataError
         If the study cannot be rated by this rater.
     """
+    from napari_quac.study.folder import open_study
+
+    if open_study(options.folder).protocol.kind == "measure":
+        from napari_quac.gui.measuring.window import run_measuring
+
+        run_measuring(options.folder, options.rater, options.theme)
+        return
     from napari_quac.gui.rating.window import run_rating
 
     run_rating(options.folder, options.rater, options.theme)
@@ -339,6 +346,30 @@ def unblind_study(options: argparse.Namespace) -> None:
     study = open_study(options.folder)
     paths = unblind(study, _who(options), options.key)
     _print_paths(paths, options)
+
+
+def analyze_study(options: argparse.Namespace) -> None:
+    """Test the features of an unblinded study, and write table and statements.
+
+    Raises
+    ------
+    DataError
+        If the study is blinded, or there is no answer.
+    """
+    from napari_quac.study.analysis_files import (
+        analyze_unblinded,
+        export_folder,
+        plain_analysis,
+        write_analysis,
+    )
+    from napari_quac.study.folder import open_study
+
+    study = open_study(options.folder)
+    analysis = analyze_unblinded(study, options.key, options.seed)
+    paths = write_analysis(analysis, export_folder(study), options.csv)
+    lines = [analysis.text(), *(f"Written: {path}" for path in paths)]
+    files = [str(path) for path in paths]
+    _print({**plain_analysis(analysis), "files": files}, lines, options)
 
 
 def export_study(options: argparse.Namespace) -> None:

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEventLoop, QObject, QTimer
-from qtpy.QtWidgets import QApplication
 
-from napari_quac import interruption
 from napari_quac.errors import QuacError
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.slots import slot, slots
@@ -17,7 +15,6 @@ from napari_quac.live.failure import Failure
 
 TIMEOUT_SECONDS = 300
 DOCK_NAME = "QuAC"
-SIGNAL_MS = 200
 
 
 @slots
@@ -107,24 +104,6 @@ def open_demo(viewer: Any, side_by_side: bool = True) -> QuacDock:
     viewer.window.add_dock_widget(dock, name=DOCK_NAME, area="right", add_vertical_stretch=False)
     dock.setProperty("demo", _Demo(dock, side_by_side))
     return dock
-
-
-def run_until_closed() -> None:
-    """Run napari until its windows are closed, or Control-C or SIGTERM closes them.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If a signal came.
-    """
-    import napari
-
-    timer = QTimer()
-    connect(timer.objectName, timer.timeout)  # Python handles signals only between its own calls
-    timer.start(SIGNAL_MS)
-    with interruption.calling(QApplication.quit):
-        napari.run()
-    timer.stop()
 
 
 def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = True) -> Path:

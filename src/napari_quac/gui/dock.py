@@ -255,7 +255,7 @@ class QuacDock(DockPanels):
         yield from (
             panel.close_panel
             for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
-                          self.deformation, self.exaggeration)
+                          self.deformation, self.exaggeration, self.study)
         )  # fmt: skip
         yield partial(self.region_view.close, window_closes)
         yield self.patch_view.close
@@ -318,7 +318,7 @@ class QuacDock(DockPanels):
             "look into classifier": self.networks, "look into generator": self.networks,
             "look into file": self.networks, "loaded_samples": self.samples,
             "sample": self.samples, "prediction": self.samples, "points": self.points_panel,
-            "explain_many": self.all_samples.many_card,
+            "explain_many": self.all_samples.many_card, "rating_study": self.study,
         }  # fmt: skip
         status.section_requested.connect(self._show_section)
         for message in self.findChildren(Message):

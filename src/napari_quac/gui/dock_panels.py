@@ -25,6 +25,7 @@ from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
 from napari_quac.gui.panels.status_panel import StatusPanel
+from napari_quac.gui.panels.study_panel import StudyPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
@@ -100,6 +101,7 @@ class DockPanels(QWidget):
         self.exaggeration = ExaggerationPanel(
             ExaggerationLayers(stack, viewer), choices, results, controller, session.speeds
         )
+        self.study = StudyPanel(viewer, choices, results, controller)
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
             clicked=lambda: self.stages.show_stage("explore"),
@@ -109,7 +111,7 @@ class DockPanels(QWidget):
                       self.preprocessing, self.without_generator, self.train, self.explore_button),
             "explore": (self.navigator, self.search, self.threshold, self.predictions,
                         self.verdict, self.regions, self.methods),
-            "study": (self.exaggeration, self.deformation, self.morphometry),
+            "study": (self.exaggeration, self.deformation, self.morphometry, self.study),
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(

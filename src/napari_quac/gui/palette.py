@@ -11,8 +11,6 @@ from napari.settings import get_settings
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 
-from napari_quac.explain.method_parameters import method_info
-
 MASK_COLOR = "#ffd60a"
 SIGNED_COLORS = ("#2f9bff", "#ff7a1a")  # of the target class, of the source class
 _MORE_COLORS = (("#e9912e", "#995d08"), ("#457ec2", "#0a2e60"), ("#b6f8bc", "#058b57"))
@@ -32,7 +30,15 @@ def line_style(method: str) -> Qt.PenStyle:
     methods of one color differ in style: by their group, and the gray baselines by name.
     """
     styles = {"random": Qt.PenStyle.DotLine, "residual": Qt.PenStyle.DashLine}
-    return styles.get(method, _GROUP_STYLES.get(method_info(method).group, Qt.PenStyle.SolidLine))
+    group = _info(method).group
+    return styles.get(method, _GROUP_STYLES.get(group, Qt.PenStyle.SolidLine))
+
+
+def _info(method: str) -> Any:
+    # imported late: the measuring window needs colors, but no network
+    from napari_quac.explain.method_parameters import method_info
+
+    return method_info(method)
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,7 @@ class Palette:
 
     def method(self, name: str) -> str:
         """Return the color of a method's curve."""
-        dark, light = (
-            method_info(name).colors or _MORE_COLORS[sum(name.encode()) % len(_MORE_COLORS)]
-        )
+        dark, light = _info(name).colors or _MORE_COLORS[sum(name.encode()) % len(_MORE_COLORS)]
         return dark if self.dark else light
 
 

@@ -172,9 +172,8 @@ def parse_features(document: Any) -> tuple[Feature, ...]:
         sentences = [
             str(entry.get(a, entry.get(b, ""))) for a, b in zip(_STEPS, _OURS, strict=True)
         ]
-        features.append(
-            Feature(_clean(entry["name"]), str(entry.get("definition", "")), *sentences)
-        )
+        texts = (str(entry.get("definition", "")), *sentences, str(entry.get("quantity", "")))
+        features.append(Feature(_clean(entry["name"]), *texts))
     return tuple(features)
 
 

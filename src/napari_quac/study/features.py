@@ -8,6 +8,9 @@ from typing import ClassVar
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
 
+MEASURED = ("count", "length", "area", "intensity", "distance")
+"""Quantities of a study of the kind ``measure``."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -21,6 +24,8 @@ class Feature:
         Sentence that says what counts.
     less, same, more : str
         Sentences for −1, 0 and +1, about B relative to A.
+    quantity : {"", "count", "length", "area", "intensity", "distance"}
+        Quantity to measure in a study of the kind ``measure``; a length by default.
     """
 
     name: str
@@ -28,12 +33,15 @@ class Feature:
     less: str = ""
     same: str = ""
     more: str = ""
+    quantity: str = ""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         if not self.name.strip() or any(sign in self.name for sign in ",\n\r\t"):
             raise ValueError(f"'{self.name}' is no name of a feature: no commas or line breaks")
+        if self.quantity and self.quantity not in MEASURED:
+            raise ValueError(f"'{self.quantity}' is none of the quantities {', '.join(MEASURED)}")
 
     def sentence(self, step: int) -> str:
         """Return the sentence for −1, 0 or +1, with a general one where there is none."""
@@ -45,8 +53,8 @@ class Feature:
         return sentences[step]
 
 
-def _feature(name: str, definition: str, less: str, more: str) -> Feature:
-    return Feature(name, definition, f"{less} in B", "No difference", f"{more} in B")
+def _feature(name: str, definition: str, less: str, more: str, quantity: str = "length") -> Feature:
+    return Feature(name, definition, f"{less} in B", "No difference", f"{more} in B", quantity)
 
 
 DROSOPHILA_SYNAPSE = (
@@ -55,6 +63,7 @@ DROSOPHILA_SYNAPSE = (
         "Number of clear, round vesicles near the presynaptic site.",
         "Fewer clear vesicles",
         "More clear vesicles",
+        "count",
     ),
     _feature(
         "clear vesicle size",
@@ -73,6 +82,7 @@ DROSOPHILA_SYNAPSE = (
         "Number of vesicles with a dark core.",
         "Fewer dense-core vesicles",
         "More dense-core vesicles",
+        "count",
     ),
     _feature(
         "dense-core vesicle size",
@@ -85,36 +95,42 @@ DROSOPHILA_SYNAPSE = (
         "Gray value of the cores; a darker core counts as more.",
         "Brighter cores",
         "Darker cores",
+        "intensity",
     ),
     _feature(
         "cytosol darkness",
         "Gray value of the presynaptic cytosol between its organelles.",
         "Brighter cytosol",
         "Darker cytosol",
+        "intensity",
     ),
     _feature(
         "T-bar visibility",
         "Clarity with which pedestal and platform of the T-bar stand out.",
         "Fainter T-bar",
         "Clearer T-bar",
+        "intensity",
     ),
     _feature(
         "T-bar size",
         "Extent of pedestal and platform of the T-bar.",
         "Smaller T-bar",
         "Larger T-bar",
+        "area",
     ),
     _feature(
         "cleft darkness",
         "Gray value of the gap between pre- and postsynaptic membrane.",
         "Brighter cleft",
         "Darker cleft",
+        "intensity",
     ),
     _feature(
         "postsynaptic density",
         "Darkness and thickness of the material at the postsynaptic membranes.",
         "Weaker postsynaptic densities",
         "Stronger postsynaptic densities",
+        "intensity",
     ),
 )
 """Eleven features of insect synapses in electron microscopy."""
@@ -133,6 +149,12 @@ def preset(name: str) -> tuple[Feature, ...]:
     if name not in PRESETS:
         raise unknown_name("preset of features", name, list(PRESETS))
     return PRESETS[name]
+
+
+def class_feature(origin: bool) -> tuple[Feature, ...]:
+    """Return the only feature of ``classify``: the class, or original or generated."""
+    text = "Is this an original or a generated image?" if origin else "Class of the image."
+    return (Feature("origin" if origin else "class", text),)
 
 
 def check_features(features: tuple[Feature, ...]) -> None:

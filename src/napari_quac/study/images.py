@@ -135,21 +135,15 @@ def write_images(folder: Path, number: int, images: Sequence[NDArray[np.float32]
     write_folder(image_folder(folder, number), files)
 
 
-def read_images(folder: Path, number: int) -> tuple[NDArray[np.float32], ...]:
-    """Read the images of a trial, (C, *S) float32 in [0, 1].
+def read_images(folder: Path, number: int, paired: bool) -> tuple[NDArray[np.float32], ...]:
+    """Read the one or two images of a trial, (C, *S) float32 in [0, 1].
 
     Raises
     ------
     DataError
-        If they are missing or damaged.
+        If one is missing or damaged.
     """
-    place = image_folder(folder, number)
-    sides = [side for side in "ab" if (place / side / "zarr.json").is_file()]
-    if not sides:
-        raise DataError(
-            f"The images of trial {number + 1} are missing in '{folder}'. Restore them."
-        )
-    return tuple(read_side(folder, number, side) for side in sides)
+    return tuple(read_side(folder, number, side) for side in ("ab" if paired else "a"))
 
 
 def read_side(folder: Path, number: int, side: str) -> NDArray[np.float32]:

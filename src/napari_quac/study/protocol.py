@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, ShapeError
 from napari_quac.registry import unknown_name
 from napari_quac.study.features import DROSOPHILA_SYNAPSE, Feature, check_features
 
@@ -85,6 +86,11 @@ class Protocol:
         Additional trials that are repetitions, relative to the number of pairs.
     n_training : int
         Trials of the training block, at least 5, which are not counted.
+    pixel_size : tuple of float
+        For ``measure``: units per pixel along each axis of the images, or one number for all of
+        them; empty to measure in pixels.
+    unit : str
+        Unit of ``pixel_size``.
     """
 
     kind: Kind = "compare"
@@ -98,6 +104,8 @@ class Protocol:
     control_share: float = 0.08
     repeat_share: float = 0.1
     n_training: int = MIN_TRAINING
+    pixel_size: tuple[float, ...] = ()
+    unit: str = "nm"
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -129,9 +137,29 @@ class Protocol:
             raise DataError("Comparing needs pairs of images. Choose a folder of explanations.")
         if self.kind in ("classify", "measure") and self.paired:
             raise DataError(f"'{self.kind}' presents one image at a time, not pairs.")
+        if not all(math.isfinite(size) and size > 0 for size in self.pixel_size):
+            raise DataError(f"The pixel size {self.pixel_size} is not positive. State it in nm.")
         folded = [rater.name.casefold() for rater in self.raters]
         if len(set(folded)) < len(folded):
             raise DataError("Two raters have the same name. Rename one of them.")
+
+    def scale(self, n_axes: int) -> tuple[float, ...] | None:
+        """Return the units per pixel along each axis; None to measure in pixels.
+
+        Raises
+        ------
+        ShapeError
+            If the pixel size is for another number of axes.
+        """
+        if not self.pixel_size:
+            return None
+        sizes = self.pixel_size * n_axes if len(self.pixel_size) == 1 else self.pixel_size
+        if len(sizes) != n_axes:
+            raise ShapeError(
+                f"The pixel size has {len(sizes)} numbers, the images {n_axes} axes. State one "
+                "number, or one for each axis."
+            )
+        return sizes
 
     def check_complete(self) -> None:
         """Check that the study may be sealed.
@@ -179,6 +207,10 @@ class Sampling:
         Of selection, order and sides. It is drawn if not set; a small number can be guessed.
     image_range : (float, float) or None
         Values of the images of a folder that are black and white.
+    sample_ids : tuple of str
+        Samples to choose from; empty for all.
+    filter_text : str
+        Filter of the table by which these samples were chosen, for the protocol.
     """
 
     source: Path
@@ -191,6 +223,8 @@ class Sampling:
     origin: bool = False
     seed: int = field(default_factory=lambda: secrets.randbits(48))
     image_range: tuple[float, float] | None = None
+    sample_ids: tuple[str, ...] = ()
+    filter_text: str = ""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 

@@ -76,6 +76,9 @@ def _question(study: Study) -> list[str]:
     for feature in protocol.features:
         marks = " (primary)" if feature.name in protocol.primary else ""
         lines.append(f"**{feature.name}**{marks}: {feature.definition or 'no definition'}")
+    if protocol.kind == "measure":
+        sizes = " × ".join(f"{size:g}" for size in protocol.pixel_size)
+        lines.append(f"Pixel size: {sizes} {protocol.unit}." if sizes else "Measured in pixels.")
     if protocol.choices:
         lines.append(f"Answers: {', '.join(protocol.choices)}.")
     return lines
@@ -113,6 +116,9 @@ def _selection(study: Study, key: Key) -> list[str]:
         else f"Classes: {', '.join(key.classes)}.",
         f"Selection: {selection}.",
     ]
+    if sampling.sample_ids:
+        by_filter = f", by the filter `{sampling.filter_text}`" if sampling.filter_text else ""
+        lines.append(f"Selected among {len(sampling.sample_ids)} samples in view{by_filter}.")
     rows = [f"| {name} | {counts[name]} | {n} |" for name, n in key.n_candidates.items()]
     return [*lines, "", "| stratum | rated | available |", "|---|---|---|", *rows]
 

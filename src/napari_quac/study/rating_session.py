@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -68,14 +68,18 @@ class RatingSession:
         If the study is a draft or has ended.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("compare", "tag", "classify")
+    """Kinds of studies of this session."""
+
     def __init__(self, folder: Path, rater: str) -> None:
         self.study: Study = open_study(folder)
         self.study.require_intact()
         state = self.study.state
         require_state(state, ("sealed", "running", "paused", "unblinded"), "be rated")
-        if self.study.protocol.kind == "measure":
+        if self.study.protocol.kind not in self.kinds:
             raise DataError(
-                "This study measures; it opens in the measuring window, not in this one."
+                f"The study is of the kind '{self.study.protocol.kind}', which opens in another "
+                "window. Use 'napari-quac study rate'."
             )
         self.rater = self.study.rater(rater).name
         self.session_id = secrets.token_hex(8)
@@ -150,14 +154,14 @@ class RatingSession:
         DataError
             If they cannot be read.
         """
-        position = self.position
+        position, paired = self.position, self.study.protocol.paired
         present = self._images.get(position)
         if present is None:
-            present = read_images(self.study.folder, position)
+            present = read_images(self.study.folder, position, paired)
         self._images = {position: present}
         if position + 1 < len(self.trials):
             with suppress(DataError):  # reported when its turn comes
-                self._images[position + 1] = read_images(self.study.folder, position + 1)
+                self._images[position + 1] = read_images(self.study.folder, position + 1, paired)
         return present
 
     def answer_at(self, number: int) -> AnswerValue:
@@ -176,6 +180,10 @@ class RatingSession:
             return self.study.protocol.choices
         return (-1, 0, 1) if kind == "compare" else (1, 0)
 
+    def is_allowed(self, answer: AnswerValue) -> bool:
+        """Return True for an answer of the kind of study."""
+        return answer in self.allowed_answers()
+
     def answer(self, answer: AnswerValue, view: Mapping[str, Any] | None = None) -> None:
         """Save an answer to the present feature and go to the next open one of the trial.
 
@@ -188,7 +196,7 @@ class RatingSession:
         """
         if self.is_paused:
             raise DataError("The session is paused. Resume it to answer.")
-        if answer not in (*self.allowed_answers(), INVALID, CANNOT_TELL):
+        if answer not in (INVALID, CANNOT_TELL) and not self.is_allowed(answer):
             raise DataError(f"'{answer}' is no answer of this study.")
         self._save(answer, view or {})
         open_numbers = [n for n in range(len(self.features)) if self.answer_at(n) is OPEN]

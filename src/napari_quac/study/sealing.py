@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
+from napari_quac.stepwise import Progress, stepwise
 from napari_quac.study.folder import RATERS, Seal, Study, TrialSlot, create_study
 from napari_quac.study.image_differences import measure_differences
 from napari_quac.study.images import (
@@ -77,6 +78,12 @@ def draft_study(folder: str | Path, protocol: Protocol, sampling: Sampling) -> S
     for name in (name for pair in sampling.class_pairs for name in pair):
         if name not in source.classes:
             raise unknown_name("class", name, list(source.classes))
+    sources = sorted({candidate.source for candidate in source.candidates})
+    if protocol.kind == "measure" and len(sources) != 2:
+        raise DataError(
+            f"Measurements compare two classes; these images have {len(sources)} "
+            f"({', '.join(sources)}). Choose two of them (--pair)."
+        )
     paired = source.paired and protocol.kind in ("tag", "compare")
     if sampling.origin and not (source.paired and protocol.kind == "classify"):
         raise DataError("The question for the origin needs explanations and the kind 'classify'.")
@@ -90,7 +97,17 @@ def draft_study(folder: str | Path, protocol: Protocol, sampling: Sampling) -> S
 
 
 def seal_study(study: Study, who: str, key_path: Path | None = None) -> SealedStudy:
+    """Seal a study at once; see :func:`seal_steps`."""
+    return seal_steps(study, who, key_path).result()
+
+
+@stepwise
+def seal_steps(
+    study: Study, who: str, key_path: Path | None = None
+) -> Generator[Progress, None, SealedStudy]:
     """Draw the trials, copy the images, write the key, and seal the study.
+
+    A study whose sealing is stopped or fails remains a draft.
 
     Parameters
     ----------
@@ -122,13 +139,14 @@ def seal_study(study: Study, who: str, key_path: Path | None = None) -> SealedSt
         )
     source = open_source(sampling)
     plan = plan_trials(source.candidates, study.protocol, sampling)
-    raw = _read_all(plan)
+    raw = yield from _read_all(plan)
     check_shapes(list(raw.values()))
+    study.protocol.scale(next(iter(raw.values())).ndim - 1)
     width = dither_width(raw.values())
     rng = np.random.default_rng([sampling.seed, 2])
     images = {place: quantize(image, width, rng) for place, image in raw.items()}
     limits = common_limits(list(images.values()))
-    write_trial_images(study.folder, plan, images)
+    yield from write_trial_images(study.folder, plan, images)
 
     key = Key(
         sampling,
@@ -151,12 +169,16 @@ def seal_study(study: Study, who: str, key_path: Path | None = None) -> SealedSt
     )
 
 
-def write_trial_images(folder: Path, plan: TrialPlan, images: Images) -> None:
+def write_trial_images(
+    folder: Path, plan: TrialPlan, images: Images
+) -> Generator[Progress, None, None]:
     """Write the images of all trials in the order of presentation."""
     start_images(folder)
     for number, (trial, candidate) in enumerate(zip(plan.trials, plan.candidates, strict=True)):
         roles = [role for role in (trial.a, trial.b) if role]
         write_images(folder, number, [images[id(candidate), role] for role in roles])
+        n = len(plan.trials)
+        yield Progress(n + number + 1, 2 * n, "copying the images")
 
 
 def groups_of(
@@ -178,10 +200,11 @@ def groups_of(
     return groups
 
 
-def _read_all(plan: TrialPlan) -> Images:
+def _read_all(plan: TrialPlan) -> Generator[Progress, None, Images]:
     """Read each image that a trial shows, once."""
     images: Images = {}
-    for trial, candidate in zip(plan.trials, plan.candidates, strict=True):
+    for number, (trial, candidate) in enumerate(zip(plan.trials, plan.candidates, strict=True)):
+        yield Progress(number, 2 * len(plan.trials), "reading the images")
         for role in (trial.a, trial.b):
             if role and (id(candidate), role) not in images:
                 image = np.asarray(candidate.read(role), dtype=np.float32)

@@ -85,14 +85,17 @@ def open_source(sampling: Sampling) -> Source:
 def _pairs(report: Report, sampling: Sampling) -> Source:
     chosen = report.method(sampling.method) if sampling.method else report.best_per_sample().report
     pairs = {(report.class_index(a), report.class_index(b)) for a, b in sampling.class_pairs}
-    candidates = []
+    candidates, samples = [], frozenset(sampling.sample_ids)
     for entry in chosen:
         if pairs and (entry.source, entry.target) not in pairs:
+            continue
+        if samples and entry.sample_id not in samples:
             continue
         candidates.append(_pair(report, entry, sampling))
     if not candidates:
         raise DataError(
-            f"'{sampling.source}' holds no explanations of these class pairs. Choose others."
+            f"'{sampling.source}' holds no explanations of these class pairs and samples. "
+            "Choose others."
         )
     indices = sorted({index for pair in report.class_pairs for index in pair})
     return Source(tuple(candidates), tuple(map(report.class_name, indices)), True)
@@ -148,6 +151,9 @@ def _images(sampling: Sampling) -> Source:
         raise unknown_name("class", name, list(dataset.classes))
     if classes:
         candidates = [candidate for candidate in candidates if candidate.source in classes]
+    if sampling.sample_ids:
+        samples = frozenset(sampling.sample_ids)
+        candidates = [candidate for candidate in candidates if candidate.sample_id in samples]
     return Source(tuple(candidates), tuple(dataset.classes), False)
 
 

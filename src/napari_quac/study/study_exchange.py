@@ -50,7 +50,7 @@ def export_funke(study: Study, rater: str, folder: Path) -> None:
     }
     pictures: dict[str, dict[str, bytes]] = {"A": {}, "B": {}}
     for number, name in enumerate(images):
-        for side, image in zip("AB", read_images(study.folder, number), strict=True):
+        for side, image in zip("AB", read_images(study.folder, number, paired=True), strict=True):
             pictures[side][name] = picture_bytes(image)
     write_funke_folder(folder, FunkeRatings(study.protocol.features, images, codes), pictures)
 

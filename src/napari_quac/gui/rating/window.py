@@ -323,7 +323,7 @@ def _run(application: Any, window: RatingWindow) -> None:
     from qtpy.QtCore import QTimer
 
     timer = QTimer()
-    connect(timer.objectName, timer.timeout)  # Python handles signals only between its own calls
+    connect(lambda: None, timer.timeout)  # Python handles signals only while it runs its own code
     timer.start(SIGNAL_MS)
     with interruption.calling(application.quit):
         application.exec()

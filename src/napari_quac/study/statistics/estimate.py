@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,10 @@ class Estimate:
 
     def text(self, digits: int = 2) -> str:
         """Return the estimate as text, with interval, n and number of clusters."""
+        if not math.isfinite(self.estimate):
+            return f"undefined (n = {' + '.join(map(str, self.n))})"
+        if not math.isfinite(self.low):
+            return f"{self.estimate:.{digits}f} (no interval, n = {' + '.join(map(str, self.n))})"
         numbers = [f"{x:.{digits}f}" for x in (self.estimate, self.low, self.high)]
         text = f"{numbers[0]} ({100 * self.level:g} % interval {numbers[1]} to {numbers[2]}"
         text += f", n = {' + '.join(map(str, self.n))}"
