@@ -10,7 +10,7 @@ import pytest
 from napari_quac.errors import DataError
 from napari_quac.study.folder import open_study
 from napari_quac.study.key import read_key
-from napari_quac.study.protocol_text import protocol_text, smallest_share
+from napari_quac.study.protocol_text import protocol_text
 from napari_quac.study.rating_session import RatingSession
 from napari_quac.study.ratings import rating_matrix, read_ratings
 from napari_quac.study.sealing import SealedStudy
@@ -110,12 +110,6 @@ def test_a_selection_by_score_is_named_cherry_picking(tmp_path: Path, pairs: Pat
     text = protocol_text(sealed.study, read_key(sealed.study))
     assert "**This is cherry-picking**" in text and "seed 7" not in text
     assert " clusters ({group}_*)" in text
-
-
-def test_smallest_share_of_a_sign_test() -> None:
-    # 15 of 20 are needed (p = 0.041), which a share of 0.80 reaches with 80.4 %
-    assert smallest_share(20) == pytest.approx(0.80)
-    assert smallest_share(5) is None
 
 
 def test_ratings_become_a_matrix_for_the_statistics(ended: SealedStudy) -> None:

@@ -14,6 +14,7 @@ from napari_quac.study.ratings import rater_progress, ratings_csv, read_ratings,
 from napari_quac.study.states import read_changes, require_state
 
 RATINGS, UNBLINDED = "ratings.csv", "unblinded.csv"
+ANALYSIS, AGREEMENT = "analysis.csv", "agreement.csv"
 AFTER = "ratings-after-unblinding.csv"
 RECORD, PROTOCOL_TEXT = "unblinding.json", "protocol.md"
 
@@ -135,15 +136,19 @@ def export_unblinded(study: Study, key: Key) -> tuple[Path, ...]:
     StorageError
         If they cannot be written.
     """
+    from napari_quac.study.analysis import analyze_study, table_csv
     from napari_quac.study.protocol_text import protocol_text
 
     record = unblinding_of(study)
     ratings, kind = read_ratings(study), study.protocol.kind
     folder = study.folder / EXPORT
+    analysis = analyze_study(study, key, ratings)
     contents = {
         folder / RATINGS: ratings_csv(ratings),
         folder / UNBLINDED: unblinded_csv(ratings, key, kind),
         folder / RECORD: json_bytes({"at": record.at, "who": record.who}),
+        folder / ANALYSIS: table_csv(analysis.features),
+        folder / AGREEMENT: table_csv(analysis.agreement),
         folder / PROTOCOL_TEXT: protocol_text(study, key, ratings).encode(),
     }
     later = read_ratings(study, after_unblinding=True)
