@@ -107,6 +107,8 @@ def test_accuracy_of_the_origin_is_that_of_each_rater(tmp_path: Path, pairs: Pat
     rows = analysis.features.set_index("group")
     assert dict(rows["share"]) == {"Ann": 1, "Bob": 0.5}
     assert rows.loc["Bob", "p_value"] == pytest.approx(1)
+    assert analysis.agreement["agreement"][0] == 0.5, "about the answers, not about their truth"
+    assert all(estimate.estimate == 1 for _, _, estimate in analysis.repeats)
 
 
 def test_a_study_without_usable_answers_is_analyzed(sealed: SealedStudy) -> None:

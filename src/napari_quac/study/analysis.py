@@ -15,10 +15,13 @@ import numpy as np
 from napari_quac.data.csv_output import csv_bytes
 from napari_quac.study.folder import Study
 from napari_quac.study.key import Key, Trial
-from napari_quac.study.protocol import Kind
-from napari_quac.study.rating_summary import RatingKind, summarize_features
+from napari_quac.study.rating_summary import RatingKind, joint_ratings, summarize_features
 from napari_quac.study.ratings import Rating, rating_matrix, resolve_answer
-from napari_quac.study.statistics.agreement import gwet_ac, percent_agreement
+from napari_quac.study.statistics.agreement import (
+    gwet_ac,
+    krippendorff_alpha,
+    percent_agreement,
+)
 from napari_quac.study.statistics.correction import correct_features
 from napari_quac.study.statistics.discrimination import accuracy
 from napari_quac.study.statistics.estimate import Estimate
@@ -83,13 +86,15 @@ def analyze_study(study: Study, key: Key, ratings: Sequence[Rating]) -> StudyAna
     with np.errstate(divide="ignore", invalid="ignore"):  # of resamples without any answer
         if kind == "classify":
             features = _accuracies(study, counted, resolved, raters)
+            resolved = _encode_classes(study, ratings)
+            agreement = _class_agreement(study, counted, resolved, raters)
         else:
             features = _by_group(study, key, resolved, raters)
-        if raters:
-            table = _summary(study, counted, resolved, raters)
-            names = [c for c in table if str(c).removesuffix("_low").removesuffix("_high")
-                     in AGREEMENT]  # fmt: skip
-            agreement = table[["feature", *names]] if names else agreement
+            if raters:
+                table = _summary(study, counted, resolved, raters, jointly=False)
+                bases = {c: str(c).removesuffix("_low").removesuffix("_high") for c in table}
+                names = [name for name, base in bases.items() if base in AGREEMENT]
+                agreement = table[["feature", *names, "warning"]] if names else agreement
         repeats = _repeats(study, key, resolved, raters)
     return StudyAnalysis(features, agreement, repeats, _controls(study, key, ratings))
 
@@ -115,11 +120,21 @@ def results_lines(analysis: StudyAnalysis) -> list[str]:
         lines += ["", "| agreement with repeats | rater | estimate |", "|---|---|---|"]
         for feature, rater, estimate in analysis.repeats:
             lines.append(f"| {feature}, {estimate.name} | {rater} | {estimate.text()} |")
-    warnings = analysis.features.get("warning", ())
-    lines += ["", *dict.fromkeys(str(warning) for warning in warnings if warning)]
+    lines += ["", *_warnings(analysis)]
     if analysis.controls is not None:
         lines.append(f"Answers 'no difference' to A = B: {analysis.controls.text()}.")
     return lines
+
+
+def _warnings(analysis: StudyAnalysis) -> list[str]:
+    """Return each warning once, with the features and groups that it concerns."""
+    places: dict[str, list[str]] = {}
+    for table in (analysis.features, analysis.agreement):
+        for row in table.to_dict("records"):
+            if row.get("warning"):
+                group = f", {row['group']}" if "group" in row else ", agreement"
+                places.setdefault(str(row["warning"]), []).append(f"{row['feature']}{group}")
+    return [f"{warning} ({'; '.join(names)})" for warning, names in places.items()]
 
 
 def _resolve(study: Study, key: Key, ratings: Sequence[Rating]) -> tuple[Rating, ...]:
@@ -147,10 +162,7 @@ def _by_group(
             groups.setdefault(name, []).append(trial)
     tables = []
     for group, trials in sorted(groups.items()):
-        table = _summary(study, trials, ratings, raters)
-        ends = ("", "_low", "_high")
-        dropped = [f"{name}{end}" for name in AGREEMENT for end in ends]
-        table = table.drop(columns=dropped, errors="ignore")
+        table = _summary(study, trials, ratings, raters, jointly=True)
         table.insert(0, "group", group)
         tables.append(table)
     features = pd.concat(tables, ignore_index=True)
@@ -166,8 +178,13 @@ def _by_group(
 
 
 def _summary(
-    study: Study, trials: Sequence[Trial], ratings: Sequence[Rating], raters: Sequence[str]
+    study: Study,
+    trials: Sequence[Trial],
+    ratings: Sequence[Rating],
+    raters: Sequence[str],
+    jointly: bool,
 ) -> pd.DataFrame:
+    """Summarize some trials; jointly: the majority of raters as one rater, without agreement."""
     ids = [trial.trial_id for trial in trials]
     clusters = [trial.cluster for trial in trials]
     protocol = study.protocol
@@ -175,6 +192,8 @@ def _summary(
         feature.name: rating_matrix(ratings, feature.name, raters, ids)
         for feature in protocol.features
     }
+    if jointly:
+        matrices = {name: joint_ratings(matrix)[None] for name, matrix in matrices.items()}
     kind: RatingKind = "compare" if protocol.kind == "compare" else "tag"
     is_clustered = all(clusters) and len(set(clusters)) < len(clusters)
     primary = protocol.primary if kind == "compare" else ()
@@ -215,7 +234,7 @@ def _repeats(
 ) -> tuple[tuple[str, str, Estimate], ...]:
     repeats = [trial for trial in key.trials if trial.kind == "repeat"]
     sides = [[trial.repeats for trial in repeats], [trial.trial_id for trial in repeats]]
-    categories = _categories(study.protocol.kind)
+    categories = _categories(study)
     weights: Any = "quadratic" if study.protocol.kind == "compare" else "none"
     rows = []
     for feature in study.protocol.features:
@@ -229,8 +248,45 @@ def _repeats(
     return tuple(rows)
 
 
-def _categories(kind: Kind) -> tuple[int, ...]:
-    return (-1, 0, 1) if kind == "compare" else (0, 1)
+def _categories(study: Study) -> tuple[int, ...]:
+    if study.protocol.kind == "classify":
+        return tuple(range(len(study.protocol.choices)))
+    return (-1, 0, 1) if study.protocol.kind == "compare" else (0, 1)
+
+
+def _encode_classes(study: Study, ratings: Sequence[Rating]) -> tuple[Rating, ...]:
+    """Return ratings with the position of the class in place of its name."""
+    positions = {name: position for position, name in enumerate(study.protocol.choices)}
+    encoded = []
+    for rating in ratings:
+        answer: Any = positions.get(str(rating.answer.answer), rating.answer.answer)
+        encoded.append(replace(rating, answer=replace(rating.answer, answer=answer)))
+    return tuple(encoded)
+
+
+def _class_agreement(
+    study: Study, trials: Sequence[Trial], ratings: Sequence[Rating], raters: Sequence[str]
+) -> pd.DataFrame:
+    """Return the agreement of raters about classes, right or wrong."""
+    import pandas as pd
+
+    ids, rows = [trial.trial_id for trial in trials], []
+    for feature in study.protocol.features:
+        matrix = rating_matrix(ratings, feature.name, raters, ids)
+        matrix = matrix[:, np.isfinite(matrix).sum(axis=0) > 1]
+        if matrix.shape[1] < 2:
+            continue
+        coefficients = {
+            "agreement": percent_agreement(matrix),
+            "ac1": gwet_ac(matrix, "none", _categories(study)),
+            "alpha": krippendorff_alpha(matrix),
+        }
+        row: dict[str, Any] = {"feature": feature.name}
+        for name, e in coefficients.items():
+            row |= {name: e.estimate, f"{name}_low": e.low, f"{name}_high": e.high}
+        warnings = dict.fromkeys(e.warning for e in coefficients.values() if e.warning)
+        rows.append({**row, "warning": " ".join(warnings)})
+    return pd.DataFrame(rows)
 
 
 def _controls(study: Study, key: Key, ratings: Sequence[Rating]) -> Estimate | None:
