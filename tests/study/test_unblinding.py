@@ -17,7 +17,7 @@ from napari_quac.study.sealing import SealedStudy
 from napari_quac.study.states import StateError, read_changes
 from napari_quac.study.unblinding import end_study, export_ratings, export_unblinded, unblind_study
 
-from .studies_for_tests import CLASSES, sealed_study
+from .studies_for_tests import CLASSES, copy_study, sealed_study
 from .test_exchange import rate
 
 
@@ -56,6 +56,22 @@ def test_later_answers_go_to_a_file_named_after_unblinding(ended: SealedStudy) -
     assert study.state == "unblinded" and len(read_ratings(study)) == n_ratings
     paths = export_unblinded(study, read_key(study))
     assert "ratings-after-unblinding.csv" in [path.name for path in paths]
+
+
+def test_answers_may_come_from_copies_of_the_folder(
+    tmp_path: Path, sealed_once: SealedStudy, sealed: SealedStudy
+) -> None:
+    with pytest.raises(StateError, match="The study is sealed"):
+        end_study(sealed.study, "Leader", early=True)
+    for rater in ("Ann", "Bob"):
+        (tmp_path / rater).mkdir()
+        copy = copy_study(sealed_once, tmp_path / rater)
+        rate(copy, [1, 0], rater)
+        target = sealed.study.rater_file(rater)
+        target.write_bytes(copy.study.rater_file(rater).read_bytes())
+    end_study(sealed.study, "Leader")
+    assert unblind_study(sealed.study, "Leader")
+    assert len(read_ratings(sealed.study)) == 2 * 2 * 36
 
 
 def test_nothing_is_unblinded_before_the_end(sealed: SealedStudy) -> None:

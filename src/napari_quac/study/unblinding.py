@@ -35,6 +35,8 @@ class Unblinding:
 def end_study(study: Study, who: str, early: bool = False) -> None:
     """End a study: answers are no longer accepted.
 
+    Raters may have worked on copies of the folder, of which only their files were brought back.
+
     Parameters
     ----------
     study : Study
@@ -51,8 +53,13 @@ def end_study(study: Study, who: str, early: bool = False) -> None:
     StateError
         If the study is not running or paused.
     """
-    require_state(study.state, ("running", "paused"), "end")
     counts = rater_progress(study)
+    if study.state == "sealed":  # answers came from copies of the folder
+        for row in counts:
+            if row.n_answers:
+                study.change("running", row.rater, "in a copy of the study")
+                study.change("paused", row.rater)
+    require_state(study.state, ("running", "paused"), "end")
     n_open = sum(row.n_trials - row.n_complete for row in counts)
     if n_open and not early:
         names = ", ".join(
