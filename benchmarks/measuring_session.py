@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
-from napari_quac.reports.figure import STYLE
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
@@ -27,6 +26,7 @@ from skimage.measure import find_contours
 from skimage.morphology import disk
 
 from napari_quac.data.synthetic import PIXEL_NM, SyntheticShapes
+from napari_quac.reports.figures.output import STYLE
 from napari_quac.study.measure import Mark, measure_labels, measure_marks
 from napari_quac.study.measure_compare import MeasuredComparison, compare_classes
 from napari_quac.study.plots import estimation_plot

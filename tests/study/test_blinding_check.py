@@ -44,7 +44,10 @@ def test_over_400_images_no_file_property_tells_query_from_generated(
 ) -> None:
     write_store(tmp_path / "explanations", 260, 32, of_query, of_generated)
     sealed = sealed_study(tmp_path, tmp_path / "explanations", n_per_stratum=100, seed=11)
-    rows = check_blinding(sealed.study, read_key(sealed.study))
+    key = read_key(sealed.study)
+    (gaps,) = [row for row in key.image_differences if row["measure"] == "gaps"]
+    assert gaps["low"] <= 0.5 <= gaps["high"], "the set of gray levels"
+    rows = check_blinding(sealed.study, key)
     assert min(rows[0].auc.n_first, rows[0].auc.n_second) >= 200
     names = {row.trace for row in rows}
     assert {"file size", "header", "data type and shape", "grid of gray values", "contrast limits",

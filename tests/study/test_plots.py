@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from napari_quac.reports.figure import STYLE
 
 from napari_quac.errors import DataError
+from napari_quac.reports.figures.output import STYLE
 from napari_quac.study.measure import Mark, measure_marks
 from napari_quac.study.measure_compare import MeasuredComparison, compare_classes, compare_states
 from napari_quac.study.plots import estimation_plot, prevalence_plot

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.data.csv_output import csv_bytes
+from napari_quac.errors import DataError
 from napari_quac.storage import write_files
 from napari_quac.study.analysis import analyze_study
 from napari_quac.study.folder import EXPORT, Study
-from napari_quac.study.key import read_key
+from napari_quac.study.key import Key, read_key
 from napari_quac.study.statements import Analysis
 from napari_quac.study.states import require_state
 
@@ -67,6 +68,15 @@ def write_analysis(
     paths = (table or folder / TABLE, folder / TEXT)
     write_files({paths[0]: analysis_csv(analysis), paths[1]: analysis.text().encode()})
     return paths
+
+
+def analysis_contents(study: Study, key: Key, folder: Path) -> dict[Path, bytes]:
+    """Return the contents of both files by path; none without answers to analyze."""
+    try:
+        analysis = analyze_study(study, key)
+    except DataError:  # the protocol states the reason
+        return {}
+    return {folder / TABLE: analysis_csv(analysis), folder / TEXT: analysis.text().encode()}
 
 
 def analysis_csv(analysis: Analysis) -> bytes:

@@ -20,6 +20,7 @@ MEASURES = {
     "mean gray value": "mean",
     "contrast": "standard deviation of gray values",
     "gray levels": "number of different gray values",
+    "gaps": "share of gray values that are missing between the darkest and brightest tenth",
 }
 
 
@@ -64,7 +65,15 @@ def _measure(image: Image) -> dict[str, float]:
         "mean gray value": float(image.mean()),
         "contrast": float(image.std()),
         "gray levels": float(np.unique(image).size),
+        "gaps": _gaps(image),
     }
+
+
+def _gaps(image: Image) -> float:
+    """Return the share of levels of 8 bits that do not occur in the middle of the histogram."""
+    levels = np.rint(np.asarray(image, np.float64) * 255).astype(np.int64)
+    low, high = np.percentile(levels, (10, 90)).astype(np.int64)
+    return float(1 - np.isin(np.arange(low, high + 1), levels).mean())
 
 
 def _columns(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_quac.errors import DataError
-from napari_quac.reports.figure import COLORS, STYLE
+from napari_quac.reports.figures.output import COLORS, STYLE
 from napari_quac.study.measure_compare import MeasuredComparison
 from napari_quac.study.statistics.effects import group_statistic, pair_statistic
 from napari_quac.study.statistics.estimate import Estimate, Numbers
@@ -40,7 +40,7 @@ def estimation_plot(comparison: MeasuredComparison, seed: int = 0) -> tuple[Figu
     Returns
     -------
     figure : matplotlib Figure
-        Of no window; save it within ``rc_context(reports.figure.STYLE)`` so that text stays text.
+        Of no window; save it within ``rc_context(reports.figures.output.STYLE)`` so that text stays text.
     numbers : DataFrame
         ``part`` (``"image"`` or ``"effect"``), ``group``, ``amount``, ``low``, ``high``, ``n``,
         ``n_clusters``, ``unit``.

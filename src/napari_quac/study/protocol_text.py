@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import isnan
 
+from napari_quac.errors import DataError
+from napari_quac.study.analysis import analyze_study
 from napari_quac.study.answers import CANNOT_TELL, INVALID
 from napari_quac.study.folder import Study
 from napari_quac.study.key import Key
 from napari_quac.study.ratings import Rating, rater_progress, read_ratings
 from napari_quac.study.states import read_changes
+from napari_quac.study.statistics.power import detectable_share
 
 _KINDS = {
     "compare": "compared two images A and B: −1, 0 or +1 for each feature, about B relative to A",
@@ -47,6 +51,7 @@ def protocol_text(study: Study, key: Key, ratings: Sequence[Rating] | None = Non
         "Answers and exclusions": _exclusions(study, ratings),
         "Independence": _clusters(key),
         "Statistical power": _power(key),
+        "Results": _results(study, key, ratings),
         "Confirmation on original images": [
             "Ratings of pairs describe what the generator changes. A feature is confirmed by a "
             "measurement on original images of both classes (a study of the kind 'measure')."
@@ -216,39 +221,22 @@ def _clusters(key: Key) -> list[str]:
 
 def _power(key: Key) -> list[str]:
     n = sum(trial.is_counted for trial in key.trials)
-    share = smallest_share(n)
-    if share is None:
+    share = detectable_share(n) if n else float("nan")
+    if isnan(share):
         return [f"With n = {n}, an exact sign test has no power of 80 % for any share."]
     return [
         f"With n = {n} answers other than 0 of one rater, an exact two-sided sign test at 5 % has "
-        f"80 % power for a share of one direction of {share:.2f} or more (5 % without correction)."
+        f"80 % power for a share of one direction of {share:.2f} or more, before any correction."
     ]
 
 
-def smallest_share(n: int, alpha: float = 0.05, power: float = 0.8) -> float | None:
-    """Return the smallest share of one direction that an exact sign test detects.
-
-    Parameters
-    ----------
-    n : int
-        Answers other than 0.
-    alpha : float in (0, 1)
-        Level of the test.
-    power : float in (0, 1)
-        Probability to detect the share.
-
-    Returns
-    -------
-    share : float or None
-        In steps of 0.01; None if no share reaches the power.
-    """
-    from scipy.stats import binom
-
-    critical = next((k for k in range(n + 1) if 2 * binom.sf(k - 1, n, 0.5) <= alpha), None)
-    if critical is None:
-        return None
-    shares = (number / 100 for number in range(51, 101))
-    return next((p for p in shares if binom.sf(critical - 1, n, p) >= power), None)
+def _results(study: Study, key: Key, ratings: Sequence[Rating]) -> list[str]:
+    if not ratings:
+        return ["No answers yet."]
+    try:
+        return analyze_study(study, key).lines("###")
+    except DataError as error:
+        return [str(error)]
 
 
 def _chronology(study: Study) -> list[str]:

@@ -17,6 +17,14 @@ UNITS = {
     "measure": "Hedges g, second class against the first",
 }
 
+_MAJORITY = "the answer of most raters; without a majority it is open"
+CONSENSUS = {
+    "compare": _MAJORITY,
+    "tag": _MAJORITY,
+    "classify": _MAJORITY,
+    "measure": "the mean of the raters",
+}
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -134,27 +142,32 @@ class Analysis:
 
     def text(self) -> str:
         """Return the statements as Markdown."""
-        lines = [f"# Results\n\nEstimates: {UNITS[self.kind]}.\n"]
-        for title, statements in (
-            ("Primary features", [s for s in self.statements if s.primary]),
-            ("Other features, exploratory", [s for s in self.statements if not s.primary]),
-            ("By class", self.by_group),
-            ("Differences between classes, exploratory and without correction", self.comparisons),
-            ("Controls: answers of “the same” where A = B", self.controls),
-        ):
-            if statements:
-                lines.append(f"## {title}\n")
-                lines += [f"- {statement.sentence()}" for statement in statements]
-                lines.append("")
-        if self.agreement:
-            lines.append("## Agreement\n")
-            lines += [
-                f"- **{row.feature}**, {row.between}: {row.estimate.name} {row.estimate.text()}"
-                + (f". {row.estimate.warning}" if row.estimate.warning else "")
-                for row in self.agreement
-            ]
-            lines.append("")
-        return "\n".join(lines)
+        return "\n".join(["# Results", "", *self.lines("##")])
+
+    def lines(self, heading: str) -> list[str]:
+        """Return the statements as lines of Markdown, in sections with a heading such as ``##``."""
+        lines = [
+            f"Estimates: {UNITS[self.kind]}. One number for each trial: {CONSENSUS[self.kind]}."
+        ]
+        agreement = [
+            f"**{row.feature}**, {row.between}: {row.estimate.name} {row.estimate.text()}. "
+            f"{row.estimate.warning}".strip()
+            for row in self.agreement
+        ]
+        sections = {
+            "Primary features": [s.sentence() for s in self.statements if s.primary],
+            "Other features, exploratory": [s.sentence() for s in self.statements if not s.primary],
+            "By class": [s.sentence() for s in self.by_group],
+            "Differences between classes, exploratory and without correction": [
+                s.sentence() for s in self.comparisons
+            ],
+            "Controls: answers of “the same” where A = B": [s.sentence() for s in self.controls],
+            "Agreement": agreement,
+        }
+        for title, sentences in sections.items():
+            if sentences:
+                lines += ["", f"{heading} {title}", "", *(f"- {text}" for text in sentences)]
+        return [*lines, ""]
 
 
 def _estimate_cells(estimate: Estimate) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Unblinding:
 def end_study(study: Study, who: str, early: bool = False) -> None:
     """End a study: answers are no longer accepted.
 
+    Raters may have worked on copies of the folder, of which only their files were brought back.
+
     Parameters
     ----------
     study : Study
@@ -50,8 +52,13 @@ def end_study(study: Study, who: str, early: bool = False) -> None:
     StateError
         If the study is not running or paused.
     """
-    require_state(study.state, ("running", "paused"), "end")
     counts = rater_progress(study)
+    if study.state == "sealed":  # answers came from copies of the folder
+        for row in counts:
+            if row.n_answers:
+                study.change("running", row.rater, "in a copy of the study")
+                study.change("paused", row.rater)
+    require_state(study.state, ("running", "paused"), "end")
     n_open = sum(row.n_trials - row.n_complete for row in counts)
     if n_open and not early:
         names = ", ".join(
@@ -135,6 +142,7 @@ def export_unblinded(study: Study, key: Key) -> tuple[Path, ...]:
     StorageError
         If they cannot be written.
     """
+    from napari_quac.study.analysis_files import analysis_contents
     from napari_quac.study.protocol_text import protocol_text
 
     record = unblinding_of(study)
@@ -144,6 +152,7 @@ def export_unblinded(study: Study, key: Key) -> tuple[Path, ...]:
         folder / RATINGS: ratings_csv(ratings),
         folder / UNBLINDED: unblinded_csv(ratings, key, kind),
         folder / RECORD: json_bytes({"at": record.at, "who": record.who}),
+        **analysis_contents(study, key, folder),
         folder / PROTOCOL_TEXT: protocol_text(study, key, ratings).encode(),
     }
     later = read_ratings(study, after_unblinding=True)
