@@ -40,7 +40,8 @@ def estimation_plot(comparison: MeasuredComparison, seed: int = 0) -> tuple[Figu
     Returns
     -------
     figure : matplotlib Figure
-        Of no window; save it within ``rc_context(reports.figures.output.STYLE)`` so that text stays text.
+        Of no window. Save it within ``rc_context(STYLE)`` of ``reports.figures.output``, so that
+        text stays text.
     numbers : DataFrame
         ``part`` (``"image"`` or ``"effect"``), ``group``, ``amount``, ``low``, ``high``, ``n``,
         ``n_clusters``, ``unit``.
