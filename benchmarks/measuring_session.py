@@ -155,7 +155,8 @@ def find_density(image: np.ndarray) -> np.ndarray | None:
     if not core.any() or not around.any():
         return None
     level = (np.median(image[core]) + np.median(image[around])) / 2
-    body = ndimage.binary_fill_holes(smooth < level)
+    # beyond the first impression lies the membrane
+    body = ndimage.binary_fill_holes(smooth < level) & ndimage.binary_dilation(region, disk(2))
     density = _largest(ndimage.binary_opening(body, BRUSH))
     if density is None:
         return None
