@@ -113,11 +113,29 @@ def test_order_sides_controls_and_repeats_follow_from_the_seed(pairs: Path) -> N
     assert len(set(ids)) == len(ids)
     for position, trial in enumerate(first.trials):
         if trial.kind == "control":
-            assert trial.a == trial.b == "query" and trial.sign == 0
+            assert trial.a == trial.b and trial.sign == 0
         if trial.kind == "repeat":
             original = ids.index(trial.repeats)
             assert first.trials[original].sample_id == trial.sample_id
             assert position - original > 3
+
+
+def test_no_query_is_in_two_pairs_since_it_would_be_recognized(pairs: Path) -> None:
+    sampling = Sampling(pairs, seed=3, n_per_stratum=12)
+    candidates = open_source(sampling).candidates
+    other = [replace(c, target="a third class", stratum=f"{c.source} → third") for c in candidates]
+    plan = plan_trials((*candidates, *other), Protocol(features=FEATURES), sampling)
+    samples = [trial.sample_id for trial in plan.trials if trial.kind in ("pair", "training")]
+    assert len(set(samples)) == len(samples)
+    assert {trial.target for trial in plan.trials if trial.is_counted} >= {"a third class"}
+
+
+def test_controls_show_either_image_twice(pairs: Path) -> None:
+    sampling = Sampling(pairs, seed=3, n_per_stratum=12)
+    protocol = Protocol(features=FEATURES, control_share=0.5)
+    plan = plan_trials(open_source(sampling).candidates, protocol, sampling)
+    roles = Counter(trial.a for trial in plan.trials if trial.kind == "control")
+    assert min(roles["query"], roles["partner"]) >= 3
 
 
 def test_each_stratum_has_its_number_or_a_note(pairs: Path) -> None:

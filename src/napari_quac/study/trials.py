@@ -62,15 +62,13 @@ def plan_trials(
     rng = np.random.default_rng([sampling.seed, 1])
     ordered = sorted(candidates, key=lambda c: (c.stratum, c.sample_id, c.target, c.method))
     chosen, n_candidates, notes = _choose(ordered, sampling, rng)
-    used = set(map(id, chosen))
-    free = [candidate for candidate in ordered if id(candidate) not in used]
+    free = _unused(ordered, {candidate.sample_id for candidate in chosen}, rng)
     if len(free) < protocol.n_training:
         raise DataError(
             f"The source has {len(ordered)} candidates, of which the study uses {len(chosen)}; the "
             f"training block needs {protocol.n_training} others. Choose fewer per stratum, or more "
             "explanations."
         )
-    free = [free[int(index)] for index in rng.permutation(len(free))]
     training, free = free[: protocol.n_training], free[protocol.n_training :]
 
     kind: TrialKind = "pair" if protocol.paired else "image"
@@ -79,7 +77,9 @@ def plan_trials(
     if protocol.paired:
         n_controls = _number(protocol.control_share, len(chosen))
         pool = [*free, *(chosen[int(index)] for index in rng.permutation(len(chosen)))]
-        trials += [(_trial("control", c, QUERY, QUERY), c) for c in pool[:n_controls]]
+        for control in pool[:n_controls]:  # of either image: one that occurs twice tells nothing
+            role = QUERY if rng.integers(2) else PARTNER
+            trials.append((_trial("control", control, role, role), control))
     trials = [trials[int(index)] for index in rng.permutation(len(trials))]
     trials = _with_repeats(trials, _number(protocol.repeat_share, len(chosen)), rng)
     block = [*_counted("training", training, protocol, shares_sides, rng)]
@@ -105,8 +105,11 @@ def _choose(
     strata: dict[str, list[Candidate]] = {}
     for candidate in ordered:
         strata.setdefault(candidate.stratum, []).append(candidate)
-    chosen, notes = [], []
-    for name, members in sorted(strata.items()):
+    chosen: list[Candidate] = []
+    notes = []
+    for name, stratum in sorted(strata.items()):
+        # a query in two pairs, with two targets, would be recognized as the query
+        members = _unused(stratum, {candidate.sample_id for candidate in chosen}, rng)
         n = min(sampling.n_per_stratum, len(members))
         if n < sampling.n_per_stratum:
             notes.append(f"{name}: {n} of the requested {sampling.n_per_stratum}")
@@ -118,9 +121,21 @@ def _choose(
                 )
             picked = sorted(members, key=lambda c: (-(c.score or 0.0), c.sample_id))[:n]
         else:
-            picked = [members[int(i)] for i in sorted(rng.permutation(len(members))[:n])]
+            picked = members[:n]
         chosen += picked
     return chosen, {name: len(members) for name, members in sorted(strata.items())}, notes
+
+
+def _unused(
+    candidates: Sequence[Candidate], used: set[str], rng: np.random.Generator
+) -> list[Candidate]:
+    """Return candidates of unused samples in random order, one for each sample."""
+    first: dict[str, Candidate] = {}
+    for index in rng.permutation(len(candidates)):
+        candidate = candidates[int(index)]
+        if candidate.sample_id not in used:
+            first.setdefault(candidate.sample_id, candidate)
+    return list(first.values())
 
 
 def _counted(
