@@ -21,9 +21,11 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 
 from napari_quac.gui.measuring.measuring_dock import MeasuringDock
 from napari_quac.gui.measuring.window import open_measuring
+from napari_quac.gui.rater_process import RaterProcess
 from napari_quac.study.answers import read_answers
 from napari_quac.study.features import Feature
 from napari_quac.study.measuring_session import MeasuringSession
+from napari_quac.study.states import read_changes, running_raters
 from study.studies_for_tests import ANN, CLASSES, sealed_study, write_store
 
 LEFT = Qt.MouseButton.LeftButton
@@ -126,6 +128,7 @@ def test_points_lines_and_areas_are_measured_in_nm(dock: MeasuringDock, folder: 
     corners = ((20, 20), (20, 40), (40, 40), (40, 20))
     for corner in corners:
         press(dock, corner)
+    picture(dock, "measuring_area")
     click_button(dock, "measuring_save")
     saved = lines(folder)
     assert saved[0]["answer"] == 3
@@ -152,16 +155,17 @@ def test_window_shows_one_image_without_anything_about_it(dock: MeasuringDock) -
     assert tuple(image.contrast_limits) == dock.session.study.require_seal().limits
     assert window.windowTitle().startswith("Measuring: Ann")
     shown = [d for d in window.findChildren(QDockWidget) if d.isVisible()]
-    assert [d.widget() for d in shown] == [dock] or len(shown) == 1
+    assert len(shown) == 1 and shown[0].isAncestorOf(dock)
     texts = [w.text() for w in window.findChildren(QWidget) if hasattr(w, "text") and w.isVisible()
              and callable(w.text)]  # fmt: skip
     told = " ".join(map(str, texts)) + window.windowTitle() + repr(viewer.layers)
     assert not any(name in told for name in (*CLASSES, "neuron", "syn"))
-    if picture := os.environ.get("PICTURES"):
+
+
+def picture(dock: MeasuringDock, name: str) -> None:
+    if folder := os.environ.get("PICTURES"):
         settle(1)
-        press(dock, (10, 10))
-        window.grab().save(f"{picture}/measuring.png")
-        viewer.theme = "light"
+        dock.window().grab().save(f"{folder}/{name}.png")
 
 
 def test_undo_removes_a_mark_and_then_returns_to_the_last_measurement(
@@ -200,6 +204,7 @@ def test_painted_labels_are_measured_and_return(dock: MeasuringDock, folder: Pat
     press(dock, (30, 30), (30, 40), (30, 45))
     painted = np.asarray(dock.viewer.layers["labels"].data)
     assert painted.max() == 1
+    picture(dock, "measuring_labels")
     click_button(dock, "measuring_save")
     area = lines(folder)[-1]["answer"]
     assert area == pytest.approx(painted.sum() * PIXEL**2)
@@ -273,3 +278,34 @@ def test_process_of_the_window_loads_neither_key_nor_networks(folder: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_command_opens_the_window_and_a_signal_pauses_the_session(
+    folder: Path, qapp: QApplication
+) -> None:
+    process = RaterProcess()
+    process.start(folder, "Ann", "light")
+    end = time.monotonic() + 120
+    while running_raters(read_changes(folder)) != ("Ann",) and time.monotonic() < end:
+        assert not process.take_error()
+        time.sleep(0.1)
+    time.sleep(2)  # a moment in which the window is up
+    os.kill(process.pid, signal.SIGTERM)
+    end = time.monotonic() + 60
+    while running_raters(read_changes(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert read_changes(folder)[-1].state == "paused"
+    process.close()
+
+
+@pytest.mark.long
+def test_error_of_the_process_of_a_rater_is_told_once(folder: Path, qapp: QApplication) -> None:
+    process = RaterProcess()
+    process.start(folder, "Eve", "dark")
+    end, error = time.monotonic() + 60, ""
+    while not error and time.monotonic() < end:
+        error = process.take_error()
+        time.sleep(0.1)
+    assert error.startswith("'Eve' is not a rater of this study") and not process.take_error()
+    process.close()

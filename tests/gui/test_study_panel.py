@@ -149,7 +149,7 @@ def test_study_of_the_example_from_draft_to_results(
     assert panel.work.current.state == "unblinded", panel.line.text()
     rows = [panel.results.table.topLevelItem(row) for row in range(11)]
     primary = next(item for item in rows if item.text(0) == "★ clear vesicle size")
-    assert primary.text(1) == "1.00"
+    assert primary.text(1) == "1.00 (0.68–1.00)"
     assert "Primary features" in panel.results.text.toPlainText()
     dock.stages.reveal(panel.results)
     picture(dock, "results")

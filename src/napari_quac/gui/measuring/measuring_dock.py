@@ -32,7 +32,7 @@ HINTS = {
     "labels": "Paint over the structure; each one with a label of its own.",
     "move": "Drag to move the image, turn the wheel to zoom.",
 }
-WIDTH = 320
+WIDTH = 340
 COMPLETE = "All images are measured. You can close the window, or undo the last measurement."
 PAUSED = "Paused. All measurements up to the last one are saved."
 TRAINED = "The training block is complete: measurements count from now on."
@@ -112,7 +112,7 @@ class MeasuringDock(QWidget):
             self.feature,
             self.definition,
             self.quantity,
-            flow(*self.tool_buttons.values()),
+            row(*self.tool_buttons.values(), None, spacing=4),
             self.hint,
             self.painting,
             self.measurement,
@@ -175,7 +175,9 @@ class MeasuringDock(QWidget):
         self.definition.setVisible(bool(feature.definition))
         kinds = KINDS_OF_MARKS[session.quantity]
         unit = session.study.protocol.unit if session.scale() else "pixels"
-        in_unit = f" in {unit}" if session.quantity in ("length", "area", "distance") else ""
+        in_unit = f" in {unit}" if session.quantity in ("length", "distance") else ""
+        if session.quantity == "area":
+            in_unit = f" in {unit}²" if session.scale() else " in pixels"
         self.quantity.setText(f"Measure the {session.quantity}{in_unit}.")
         for kind, tool_button in self.tool_buttons.items():
             tool_button.setVisible(kind in kinds or kind == "move")

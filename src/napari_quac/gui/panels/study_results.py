@@ -18,7 +18,7 @@ from napari_quac.gui.widgets import button, column, row
 if TYPE_CHECKING:
     from napari_quac.study.statements import Analysis, Statement
 
-COLUMNS = ("feature", "estimate", "interval", "p")
+COLUMNS = ("feature", "estimate (95%)", "p")
 TEXT_HEIGHT = 220
 
 
@@ -86,8 +86,8 @@ def _cells(statement: Statement) -> tuple[str, ...]:
     corrected = statement.p_holm if math.isfinite(statement.p_holm) else statement.p_fdr
     p_value = corrected if math.isfinite(corrected) else statement.p_value
     star = "★ " if statement.primary else ""
-    interval = "–".join(numbers[1:]) if math.isfinite(estimate.low) else "–"
-    return f"{star}{statement.feature}", numbers[0], interval, _p(p_value)
+    interval = f" ({numbers[1]}–{numbers[2]})" if math.isfinite(estimate.low) else ""
+    return f"{star}{statement.feature}", f"{numbers[0]}{interval}", _p(p_value)
 
 
 def _number(number: float, digits: int) -> str:
