@@ -80,9 +80,7 @@ def percent_agreement(ratings: Ratings, resampling: Resampling = ITEMS) -> Estim
     """
     counts, _ = _counts(ratings)
     pairs = _pair_terms(counts, np.eye(counts.shape[1]))
-    return _estimate(
-        "percent agreement", counts, pairs, lambda s: s[..., 0] / s[..., 1], resampling, True
-    )
+    return _estimate("percent agreement", counts, pairs, _share_of_pairs, resampling, True)
 
 
 def cohen_kappa(
@@ -133,7 +131,8 @@ def cohen_kappa(
 
     def kappa(sums: Numbers) -> Numbers:
         shares = sums.reshape(*sums.shape[:-1], q, q)
-        shares = shares / shares.sum(axis=(-2, -1), keepdims=True)
+        # without the only item there is no table
+        shares = shares / np.maximum(shares.sum(axis=(-2, -1), keepdims=True), 1e-300)
         observed = (credit * shares).sum(axis=(-2, -1))
         rows, columns = shares.sum(axis=-1), shares.sum(axis=-2)
         chance = np.einsum("...i,ij,...j->...", rows, credit, columns)
@@ -350,7 +349,12 @@ def _prevalence_terms(counts: Numbers, credit: Numbers) -> Numbers:
 
 def _observed_and_shares(sums: Numbers, q: int) -> tuple[Numbers, Numbers]:
     with np.errstate(invalid="ignore"):
-        return sums[..., 0] / sums[..., 1], sums[..., 2 : 2 + q] / sums[..., 2 + q :]
+        return _share_of_pairs(sums), np.asarray(sums[..., 2 : 2 + q] / sums[..., 2 + q :])
+
+
+def _share_of_pairs(sums: Numbers) -> Numbers:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums[..., 0] / sums[..., 1])
 
 
 def _above_chance(observed: Numbers, chance: Numbers) -> Numbers:
@@ -406,9 +410,6 @@ def _estimate(
     if stable_chance:
         low, high = _z_interval(estimate, replicates, len(terms), level)
         procedure = "Fisher's z, Student's t"
-    elif len(terms) < 2:
-        low, high, procedure = float("nan"), float("nan"), "no"
-        warnings.append("One item gives no interval.")
     else:
         left_out = coefficient(terms.sum(axis=0) - terms)
         left_out = left_out[np.isfinite(left_out)]

@@ -147,6 +147,8 @@ def bca_interval(
     # ties count half: a discrete statistic would otherwise be shifted by their number
     share = ((replicates < estimate).mean() + (replicates <= estimate).mean()) / 2
     cubes = squares = 0.0
+    if min((len(estimates) for estimates in jackknives), default=0) < 2:
+        return percentile_interval(replicates, level)
     for estimates in jackknives:
         n = len(estimates)
         influence = (n - 1) * (estimates.mean() - estimates)
