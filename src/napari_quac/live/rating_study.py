@@ -219,8 +219,7 @@ class RatingStudy:
         def work() -> StudyState:
             from napari_quac.study.sealing import draft_study
 
-            protocol_with_key = draft_study(folder, protocol, sampling)
-            return read_state(protocol_with_key.folder)
+            return read_state(draft_study(folder, protocol, sampling).folder)
 
         self._run("writing the draft", work)
 
@@ -247,9 +246,7 @@ class RatingStudy:
 
             sealed: SealedStudy = yield from seal_steps(study, user_name(), key_path)
             state = read_state(sealed.study.folder)
-            return StudyState(
-                state.study, state.state, state.progress, None, sealed.key_path, sealed.notes
-            )
+            return replace(state, key_path=sealed.key_path, notes=sealed.notes)
 
         self._run("sealing the study", work)
 
@@ -318,10 +315,9 @@ class RatingStudy:
     def _reread(self) -> StudyState:
         present = self.current
         state = read_state(self._study().folder)
-        return StudyState(
-            state.study, state.state, state.progress, present.analysis, present.key_path,
-            present.notes,
-        )  # fmt: skip
+        return replace(
+            state, analysis=present.analysis, key_path=present.key_path, notes=present.notes
+        )
 
     def _run(self, status_text: str, work: Callable[[], Any]) -> None:
         self._controller.run(SLOT, status_text, work, self._set)
@@ -360,9 +356,7 @@ def analyzed(state: StudyState) -> StudyState:
     if state.study is None:
         return state
     analysis = analyze_unblinded(state.study, state.key_path)
-    return StudyState(
-        state.study, state.state, state.progress, analysis, state.key_path, state.notes
-    )
+    return replace(state, analysis=analysis)
 
 
 def parse_raters(text: str) -> tuple[Rater, ...]:

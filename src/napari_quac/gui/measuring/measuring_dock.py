@@ -16,7 +16,7 @@ from napari_quac.gui.slots import add_report, remove_report, slot, slots
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column, flow, row, spin_box
 from napari_quac.study.answers import CANNOT_TELL, INVALID
-from napari_quac.study.measuring_session import KINDS_OF_MARKS, MeasuringSession
+from napari_quac.study.measuring_session import KINDS_OF_MARKS, Marking, MeasuringSession
 
 TOOL_TITLES = {
     "points": "Points",
@@ -219,7 +219,7 @@ class MeasuringDock(QWidget):
         """Show the next feature without marks."""
         self._show_trial()
         if not self.session.is_complete and self.session.position == self._position:
-            self.layers.fill(type(self.layers.marking())())
+            self.layers.fill(Marking())
 
     def _on_undo(self) -> None:
         """Remove the last mark, or return to the last saved measurement."""

@@ -27,7 +27,7 @@ from napari_quac.live.rating_study import RatingStudy, StudyInput
 
 if TYPE_CHECKING:
     from napari_quac.study.features import Feature
-    from napari_quac.study.protocol import Protocol
+    from napari_quac.study.protocol import Protocol, Sampling
 
 KINDS = {
     "compare": "Compare A and B",
@@ -173,8 +173,12 @@ class StudyForm(QWidget):
         is_single = self.kind.currentData() in ("classify", "measure")
         fill_menu(self.classes, class_entries(view.class_pairs, is_single))
 
-    def show_protocol(self, protocol: Protocol) -> None:
-        """Show the plan of a draft that was opened."""
+    def show_draft(self, protocol: Protocol, sampling: Sampling | None) -> None:
+        """Show the plan of a draft that was written or opened; its seed stays hidden."""
+        if sampling is not None:
+            self.number.setValue(sampling.n_per_stratum)
+            choose_entry(self.selection, sampling.selection)
+            self.cluster.setText(sampling.cluster)
         choose_entry(self.kind, protocol.kind)
         self._on_kind()
         self._set_features(protocol.features, protocol.primary)

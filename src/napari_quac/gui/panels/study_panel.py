@@ -253,7 +253,7 @@ class StudyPanel(Section):
         if study is not None:
             self.folder.show_path(study.folder)
             if state == "draft":
-                self.form.show_protocol(study.protocol)
+                self.form.show_draft(study.protocol, study.sampling)
         self.running.setVisible(not is_draft)
         self._show_raters(current)
         self.rate_button.setEnabled(state in RATABLE)

@@ -410,9 +410,6 @@ def _estimate(
     if stable_chance:
         low, high = _z_interval(estimate, replicates, len(terms), level)
         procedure = "Fisher's z, Student's t"
-    elif len(terms) < 2:
-        low, high, procedure = float("nan"), float("nan"), "no"
-        warnings.append("One item gives no interval.")
     else:
         left_out = coefficient(terms.sum(axis=0) - terms)
         left_out = left_out[np.isfinite(left_out)]
