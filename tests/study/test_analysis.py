@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_quac.errors import DataError
+from napari_quac.reports.figures.output import write_published
 from napari_quac.study.analysis import analyze_study, answer_matrix, consensus, realism
 from napari_quac.study.answers import CANNOT_TELL, Answer, append_answer
 from napari_quac.study.features import Feature
@@ -14,6 +15,7 @@ from napari_quac.study.folder import RATERS, Study
 from napari_quac.study.key import PARTNER, QUERY, Key, Trial
 from napari_quac.study.protocol import Protocol, Rater, Sampling
 from napari_quac.study.statements import Analysis
+from napari_quac.study.study_figures import study_figures
 
 RATERS_HERE = ("Ada", "Bo")
 FEATURES = ("size", "count", "texture")
@@ -135,8 +137,9 @@ def test_classifying_is_compared_with_chance(tmp_path: Path) -> None:
     assert "50 % ± 10 %" in realism(matrix)
 
 
-def test_measurements_of_two_classes_are_compared(tmp_path: Path) -> None:
-    study, rng = study_of(tmp_path / "study", "measure"), np.random.default_rng(0)
+def measured(folder: Path) -> tuple[Study, Key]:
+    """Write a study in which dogs are larger than cats by 10."""
+    study, rng = study_of(folder, "measure"), np.random.default_rng(0)
     trials = [
         Trial(f"t{k}", "image", f"s{k}", "all", source="cat" if k % 2 else "dog") for k in range(60)
     ]
@@ -145,7 +148,11 @@ def test_measurements_of_two_classes_are_compared(tmp_path: Path) -> None:
         for rater in RATERS_HERE:
             write(study, rater, trial, "size", float(size + rng.normal(0, 1)))
             write(study, rater, trial, "count", float(rng.normal()))
-    analysis = analyze_study(study, Key(Sampling(tmp_path), tuple(trials)))
+    return study, Key(Sampling(folder), tuple(trials))
+
+
+def test_measurements_of_two_classes_are_compared(tmp_path: Path) -> None:
+    analysis = analyze_study(*measured(tmp_path / "study"))
     size = by_feature(analysis)["size"]
     assert size.counts == {"cat": 30, "dog": 30} and size.p_holm < 0.01
     assert size.estimate.low > 0
@@ -165,3 +172,29 @@ def test_answers_of_unknown_trials_and_raters_do_not_count(tmp_path: Path) -> No
 
     matrix = answer_matrix(read_ratings(study), "size", ["Ada"], trials, "compare")
     np.testing.assert_array_equal(matrix, [[1, np.nan]])
+
+
+def test_figures_of_shares_have_legend_and_data(tmp_path: Path) -> None:
+    study, key = compared(tmp_path / "study")
+    figures = study_figures(study, key, analyze_study(study, key))
+    paths = write_published(figures["features"], tmp_path / "shares.svg")
+    assert {path.name for path in paths} == {
+        "shares.svg", "shares-legend.txt", "shares-shares.csv"
+    }  # fmt: skip
+    picture = (tmp_path / "shares.svg").read_text()
+    assert ">size *<" in picture and "cat → dog" in picture
+    legend = (tmp_path / "shares-legend.txt").read_text()
+    assert "answer of most raters" in legend and "Holm" in legend
+    rows = (tmp_path / "shares-shares.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 3
+
+
+def test_figures_of_measurements_show_the_difference_of_the_classes(tmp_path: Path) -> None:
+    study, key = measured(tmp_path / "study")
+    figures = study_figures(study, key, analyze_study(study, key))
+    assert set(figures) == {"size", "count"}
+    rows = figures["size"].tables["measurements"]
+    head = rows[0]
+    effect = next(dict(zip(head, row, strict=True)) for row in rows[1:] if row[0] == "effect")
+    assert effect["low"] > 0
+    write_published(figures["size"], tmp_path / "size.png")
