@@ -77,6 +77,11 @@ def open_source(sampling: Sampling) -> Source:
     """
     from napari_quac.reports.opening import holds_explanations, open_report
 
+    if not sampling.source.exists():
+        raise DataError(
+            f"'{sampling.source}' does not exist. Choose a folder of explanations, or one with one "
+            "subfolder of images per class."
+        )
     if holds_explanations(sampling.source):
         return _pairs(open_report(sampling.source), sampling)
     return _images(sampling)
