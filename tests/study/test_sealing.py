@@ -274,5 +274,5 @@ def test_the_seed_is_drawn_if_it_is_not_set(pairs: Path) -> None:
 
 
 def test_a_source_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist. Choose a folder of explanations"):
+    with pytest.raises(DataError, match="Choose a folder of explanations"):
         open_source(Sampling(tmp_path / "nothing"))
