@@ -55,8 +55,8 @@ def gallery_figure(
     """
     if not 0 < len(subjects) <= MAX_SAMPLES:
         raise DataError(
-            f"A gallery shows 1 to {MAX_SAMPLES} samples, not {len(subjects)}. Choose some with "
-            "--top or a filter."
+            f"A gallery shows 1 to {MAX_SAMPLES} samples, not {len(subjects)}. Choose some by "
+            "a filter, or the best ones."
         )
     panels = [(subject, subject.best().require_exact(), _grid(subject)) for subject in subjects]
     width = max(grid.width for _, _, grid in panels)

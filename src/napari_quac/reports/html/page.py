@@ -69,7 +69,7 @@ def page_bytes(subjects: Iterable[Subject], title: str = "", limits: Limits = FU
     samples = list(islice(subjects, MAX_SAMPLES + 1))
     if not 0 < len(samples) <= MAX_SAMPLES:
         number = "no sample" if not samples else f"more than {MAX_SAMPLES} samples"
-        raise DataError(f"A page cannot show {number}. Choose some by a filter or --top.")
+        raise DataError(f"A page cannot show {number}. Choose some by a filter.")
     title = title or f"Explanation of {samples[0].pair.query.id}"
     notes = [limits_text(limits), subject_settings(samples[0])]
     payload = {**page_payload(samples, limits), "notes": notes, "version": __version__}
