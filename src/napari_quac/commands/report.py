@@ -204,6 +204,12 @@ def _write(
     from napari_quac.reports.quac_write import write_quac_report
     from napari_quac.reports.report import write_table
 
+    damage = next((note for note in report.notes if "is damaged" in note), "")
+    if damage and (options.figure is not None or options.html is not None):
+        raise DataError(
+            f"{damage} Figures and pages state the settings in it. Restore it, or omit --figure and "
+            "--html."
+        )
     for path in (options.csv, options.parquet):
         if path is not None:
             write_table(report, path)

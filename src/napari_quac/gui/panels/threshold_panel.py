@@ -17,7 +17,7 @@ from napari_quac.gui.panels.compare_box import CompareBox
 from napari_quac.gui.section import Section
 from napari_quac.gui.slots import slot, slots
 from napari_quac.gui.text import WrappedLabel, grouped, measured, threshold_name
-from napari_quac.gui.widgets import button, disclosure_button, flow, menu, row
+from napari_quac.gui.widgets import button, column, disclosure_button, flow, menu, row
 from napari_quac.gui.wrapping_row import WrappingRow
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
@@ -106,18 +106,24 @@ class ThresholdPanel(Section):
             n_characters=6,
             picked=lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
         )
-        display = QWidget()
-        display.setLayout(WrappingRow(self.attribution_menu, 1, self.mask_menu, 1))
-        self.display_button = disclosure_button("Display", "display_button", display)
         self.copy_code = CopyCode(self._choices, self._results)
         self.copy_button = disclosure_button("Copy", "copy_button", self.copy_code)
         self.copy_button.toggled.connect(self.copy_code.follow_explanation)
+        buttons = self.compare.buttons
+        others = [way for name, way in buttons.items() if way is not self.side_by_side_button]
+        ways, more, menus = QWidget(), QWidget(), QWidget()
+        menus.setLayout(WrappingRow(self.attribution_menu, 1, self.mask_menu, 1))
+        column(flow(*others), self.compare, parent=ways)
+        column(menus, flow(self.copy_button, self.save_figure_button), self.copy_code, parent=more)
+        self.compare_ways_button = disclosure_button("Compare", "compare_ways_button", ways)
+        self.display_button = disclosure_button("More", "display_button", more)
+        for way in others:  # also by its key
+            way.toggled.connect(slot(lambda on: on and self.compare_ways_button.setChecked(True)))
         self.add(
-            flow(self.blink_button, *self.compare.buttons.values(), self.display_button,
-                 self.copy_button, self.save_figure_button, self.show_layers_button),
-            self.compare,
-            display,
-            self.copy_code,
+            flow(self.blink_button, self.side_by_side_button, self.compare_ways_button,
+                 self.display_button, self.show_layers_button),
+            ways,
+            more,
         )  # fmt: skip
 
     def _on_slider(self, position: int) -> None:
