@@ -207,8 +207,8 @@ def _write(
     damage = next((note for note in report.notes if "is damaged" in note), "")
     if damage and (options.figure is not None or options.html is not None):
         raise DataError(
-            f"{damage} Figures and pages state the settings in it. Restore it, or omit --figure and "
-            "--html."
+            f"{damage} Figures and pages state the settings in it. Restore it, or omit --figure "
+            "and --html."
         )
     for path in (options.csv, options.parquet):
         if path is not None:

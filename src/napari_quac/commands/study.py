@@ -14,9 +14,7 @@ from napari_quac.commands.output import notify, print_json, table
 from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
-    from napari_quac.study.folder import Study
     from napari_quac.study.protocol import Rater
-    from napari_quac.study.statements import Analysis
 
 REQUIRED, REPEATABLE = shared.REQUIRED, shared.REPEATABLE
 DRAFT_OPTIONS = """
@@ -368,34 +366,16 @@ def analyze_study(options: argparse.Namespace) -> None:
         write_analysis,
     )
     from napari_quac.study.folder import open_study
+    from napari_quac.study.study_figures import write_study_figures
 
     study = open_study(options.folder)
     analysis = analyze_unblinded(study, options.key, options.seed)
     paths = [*write_analysis(analysis, export_folder(study), options.csv)]
     if options.figure is not None:
-        paths += _write_figures(study, analysis, options)
+        paths += write_study_figures(study, options.key, analysis, options.figure)
     lines = [analysis.text(), *(f"Written: {path}" for path in paths)]
     files = [str(path) for path in paths]
     _print({**plain_analysis(analysis), "files": files}, lines, options)
-
-
-def _write_figures(study: Study, analysis: Analysis, options: argparse.Namespace) -> list[Path]:
-    """Write the figures of an analysis; several are told apart by the names of their features."""
-    import re
-
-    from napari_quac.reports.figures.output import check_figure_path, write_published
-    from napari_quac.study.key import read_key
-    from napari_quac.study.study_figures import study_figures
-
-    path: Path = options.figure
-    check_figure_path(path)
-    figures = study_figures(study, read_key(study, options.key), analysis)
-    paths: list[Path] = []
-    for name, published in figures.items():
-        part = re.sub(r"[^\w-]+", "-", name)
-        place = path if len(figures) == 1 else path.with_name(f"{path.stem}-{part}{path.suffix}")
-        paths += write_published(published, place)
-    return paths
 
 
 def export_study(options: argparse.Namespace) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_quac.reports.figures.output import PublishedFigure
+from napari_quac.reports.figures.output import (
+    PublishedFigure,
+    check_figure_path,
+    write_published,
+)
 from napari_quac.study.analysis import answer_matrix, consensus
 from napari_quac.study.folder import Study
-from napari_quac.study.key import Key
+from napari_quac.study.key import Key, read_key
 from napari_quac.study.measure_compare import MeasuredComparison
 from napari_quac.study.plots import estimation_plot, prevalence_plot
 from napari_quac.study.ratings import read_ratings
@@ -49,6 +55,37 @@ def study_figures(study: Study, key: Key, analysis: Analysis) -> dict[str, Publi
         for statement in analysis.statements
         if np.isfinite(statement.estimate.estimate)
     }
+
+
+def write_study_figures(
+    study: Study, key_path: Path | None, analysis: Analysis, path: Path
+) -> tuple[Path, ...]:
+    """Write the figures of a study; several get the names of their features.
+
+    Parameters
+    ----------
+    study : Study
+        After its unblinding.
+    key_path : Path, optional
+        By default beside the folder.
+    analysis : Analysis
+        Of this study.
+    path : Path
+        Place of a figure; its extension decides the format.
+
+    Raises
+    ------
+    DataError
+        If the extension is unknown, the key is another one, or a file cannot be written.
+    """
+    check_figure_path(path)
+    figures = study_figures(study, read_key(study, key_path), analysis)
+    paths: list[Path] = []
+    for name, published in figures.items():
+        part = re.sub(r"[^\w-]+", "-", name)
+        place = path if len(figures) == 1 else path.with_name(f"{path.stem}-{part}{path.suffix}")
+        paths += write_published(published, place)
+    return tuple(paths)
 
 
 def unit_of(study: Study, feature: str) -> str:
