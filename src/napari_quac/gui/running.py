@@ -1,6 +1,9 @@
-"""The event loop of napari, which signals can end."""
+"""Event loops that signals can end."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
@@ -21,9 +24,20 @@ def run_until_closed() -> None:
     """
     import napari
 
+    run_with_signals(napari.run)
+
+
+def run_with_signals(run: Callable[[], Any]) -> None:
+    """Run an event loop until it ends, or Control-C or SIGTERM ends it.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal came.
+    """
     timer = QTimer()
     connect(lambda: None, timer.timeout)  # Python handles signals only while it runs its own code
     timer.start(SIGNAL_MS)
     with interruption.calling(QApplication.quit):
-        napari.run()
+        run()
     timer.stop()

@@ -14,19 +14,18 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QKeyEvent
 from qtpy.QtWidgets import QApplication, QLabel, QSlider, QStackedLayout, QWidget
 
-from napari_quac import interruption
 from napari_quac.errors import one_line
 from napari_quac.gui.control_names import prepare
 from napari_quac.gui.rating.colors import THEMES, style_sheet
 from napari_quac.gui.rating.image_panel import ImagePanel, SharedView
 from napari_quac.gui.rating.question_card import LETTERS, QuestionCard
+from napari_quac.gui.running import run_with_signals
 from napari_quac.gui.slots import add_report, remove_report, slots
 from napari_quac.gui.widgets import button, column, connect, row
 from napari_quac.study.answers import CANNOT_TELL, INVALID, AnswerValue
 from napari_quac.study.rating_session import RatingSession
 
 TITLE = "Rating"
-SIGNAL_MS = 200
 ZOOM_STEP = 1.25
 COMPLETE = "All trials are rated. You can close the window, or change the last answers (Backspace)."
 TRAINED = "The training block is complete: answers count from now on."
@@ -314,18 +313,7 @@ def run_rating(folder: Path, rater: str, theme: str = "dark") -> None:
         application = QApplication.instance() or QApplication(sys.argv[:1])
         window = RatingWindow(session, theme)
         window.showMaximized()
-        _run(application, window)
+        run_with_signals(application.exec)
+        window.close()
     finally:
         session.close()
-
-
-def _run(application: Any, window: RatingWindow) -> None:
-    from qtpy.QtCore import QTimer
-
-    timer = QTimer()
-    connect(lambda: None, timer.timeout)  # Python handles signals only while it runs its own code
-    timer.start(SIGNAL_MS)
-    with interruption.calling(application.quit):
-        application.exec()
-    timer.stop()
-    window.close()
