@@ -216,6 +216,15 @@ def _are_clustered(clusters: Sequence[str], flags: Matrix) -> bool:
     return all(present) and 1 < len(set(present)) < len(present)
 
 
+def amounts_of_classes(
+    numbers: Matrix, trials: Sequence[Trial], classes: Sequence[str]
+) -> tuple[list[Matrix], list[list[str]]]:
+    """Return the measurements (n,) of each class, and the cluster of each of them."""
+    present, labels = np.isfinite(numbers), np.array([trial.cluster for trial in trials])
+    members = [present & np.array([trial.source == name for trial in trials]) for name in classes]
+    return [numbers[member] for member in members], [labels[member].tolist() for member in members]
+
+
 def _measurement(
     feature: str, numbers: Matrix, trials: Sequence[Trial], primary: bool, group: str
 ) -> Statement:
@@ -225,10 +234,7 @@ def _measurement(
         raise DataError(
             f"Measurements of {len(classes)} classes cannot be compared. Draft a study of two."
         )
-    members = [np.array([trial.source == name for trial in trials]) for name in classes]
-    a, b = (numbers[m & np.isfinite(numbers)] for m in members)
-    labels = np.array([trial.cluster for trial in trials])
-    clusters = [labels[m & np.isfinite(numbers)].tolist() for m in members]
+    (a, b), clusters = amounts_of_classes(numbers, trials, classes)
     counts = {classes[0]: len(a), classes[1]: len(b)}
     if min(len(a), len(b)) < 2:
         return Statement(feature, primary, group, _share(0, 0), counts=counts)

@@ -13,7 +13,7 @@ from napari_quac.reports.figures.output import (
     check_figure_path,
     write_published,
 )
-from napari_quac.study.analysis import answer_matrix, consensus
+from napari_quac.study.analysis import amounts_of_classes, answer_matrix, consensus
 from napari_quac.study.folder import Study
 from napari_quac.study.key import Key, read_key
 from napari_quac.study.measure_compare import MeasuredComparison
@@ -118,20 +118,16 @@ def _measurements(study: Study, key: Key, statement: Statement) -> PublishedFigu
     matrix = answer_matrix(read_ratings(study), statement.feature, raters, trials, "measure")
     numbers = consensus(matrix, "measure")
     names = sorted({trial.source for trial in trials})
-    present = np.isfinite(numbers)
-    members = [np.array([trial.source == name for trial in trials]) & present for name in names]
-    labels = np.array([trial.cluster for trial in trials])
-    a, b = (numbers[member] for member in members)
+    (a, b), clusters = amounts_of_classes(numbers, trials, names)
     if statement.estimate.n_clusters:
-        clusters = [labels[member].tolist() for member in members]
         effect = cluster_effect(a, b, clusters[0], clusters[1], "mean difference")
         test = HypothesisTest(statement.test, float("nan"), statement.p_value, effect.n)
     else:
         effect, test = effect_of_groups(a, b, "mean difference"), mann_whitney(a, b)
     unit = unit_of(study, statement.feature)
+    sources = [trial.source for trial in trials]
     n_missing = tuple(
-        sum(trial.source == name for trial in trials) - int(member.sum())
-        for name, member in zip(names, members, strict=True)
+        sources.count(name) - len(group) for name, group in zip(names, (a, b), strict=True)
     )
     comparison = MeasuredComparison(
         statement.feature, unit, (names[0], names[1]), (a, b), False,
